@@ -1,0 +1,253 @@
+"""One call in flight: what was asked, where it went, what came back; then a parcel for the recorder.
+
+Everything here runs on the caller's thread, so it takes snapshots and notes times and no more; redacting, folding and
+encoding happen in `client/encoding.py` on ours. A call never holds the client or the stream once it has ended.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import openai
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from logos_shift_openai.core.flow import falls_back
+from logos_shift_openai.core.records import Attempt, CallError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from logos_shift_openai.core.breaker import Breaker
+    from logos_shift_openai.core.flow import Flow
+    from logos_shift_openai.core.records import Variant
+    from logos_shift_openai.core.routing import Route
+
+    from .context import CallContext
+    from .runtime import Runtime
+
+_HEAD_BYTES = 1_024
+_TRANSPORTS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
+_clock = time.perf_counter
+
+
+class Call:
+    """A call from its start to its record. Its fields are read by `client/encoding.py` after it has ended."""
+
+    # Defaults stand on the class: most calls change few of them, and setting each one costs the caller's time.
+    request: bytes | None = None
+    response: bytes | None = None
+    error: CallError | None = None
+    flow: Flow | None = None
+    breaker: Breaker | None = None
+    name: str | None = None
+    complete = True
+    ended = False
+    duration = 0.0
+    first_token: float | None = None
+    # Of an answer read later: its bytes as they arrived, the events the caller took (-1: it takes none), what is going
+    # on just now, the try under way, and the way to the baseline.
+    chunks: list[bytes] | None = None
+    chunks_size = 0
+    delivered = -1
+    pulling = False
+    reading = False
+    closed = False
+    whole = False
+    trying: tuple[Variant, str | None, float] | None = None
+    resend: Callable[[], Any] | None = None
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        call_id: str,
+        endpoint: str,
+        context: CallContext,
+        dataset: str,
+        route: Route,
+        version: int | None,
+        requested_model: str | None,
+        body: Any,
+        stream: bool,
+        logged: bool,
+    ) -> None:
+        self.runtime = runtime
+        self.id = call_id
+        self.endpoint = endpoint
+        self.context = context
+        self.dataset = dataset
+        self.route = route
+        self.version = version
+        self.requested_model = requested_model
+        self.stream = stream
+        self.logged = logged
+        self.body = body
+        self.attempts: list[Attempt] = []
+        self.at = time.time()
+        self.started = _clock()
+
+    def snapshot_request(self) -> None:
+        """Encode the request now: its free-form parts are shared with the caller."""
+        self.request = encode(self.body)
+
+    def snapshot_answer(self, answer: object) -> None:
+        """Encode a parsed answer before the caller gets it."""
+        if self.logged and self.response is None:
+            if isinstance(answer, BaseModel):
+                self.response = answer.__pydantic_serializer__.to_json(
+                    answer, exclude_unset=True, warnings=False, fallback=repr
+                )
+            elif isinstance(answer, (dict, list, str)):
+                self.response = encode(answer)
+
+    def held_back(self, why: str) -> None:
+        """Send a call of the candidate's to the baseline all the same; it stays assigned to the candidate."""
+        self.route = replace(self.route, use_candidate=False, why=f"{self.route.why}; {why}")
+
+    def begin_watching(self) -> None:
+        """Begin to note an answer that is read later."""
+        self.chunks = []
+        self.chunks_size = 0
+        self.whole = self.closed = False
+        if not self.stream:
+            self.complete = False
+
+    def keeper(self) -> Callable[[bytes], None]:
+        """Give what notes the bytes of one reading of the answer; a second reading starts over."""
+        chunks: list[bytes] = []
+        limit = self.runtime.stream_bytes
+        self.reading = True
+
+        def keep(data: bytes) -> None:
+            if not chunks:
+                if self.whole:
+                    return
+                self.chunks, self.chunks_size = chunks, 0
+                if self.first_token is None:
+                    self.first_token = _clock() - self.started
+            if self.chunks_size < limit:
+                chunks.append(data)
+                self.chunks_size += len(data)
+
+        return keep
+
+    def read_whole(self) -> None:
+        """Note that the answer has been read to its end."""
+        self.whole = True
+        if not self.stream:
+            self.complete = True
+
+    def attempt_ended(self, variant: Variant, model: str | None, since: float, error: CallError | None) -> None:
+        """Note one try, and tell the candidate's breaker."""
+        now = _clock()
+        if variant == "baseline":
+            self.attempts.append(Attempt(variant, model, None, error is None, (now - since) * 1e3, error))
+            return
+        experiment = self.route.experiment
+        provider = experiment.candidate.provider if experiment is not None else None
+        self.attempts.append(Attempt(variant, model, provider, error is None, (now - since) * 1e3, error))
+        if self.breaker is not None:
+            if error is None:
+                self.breaker.succeeded()
+            elif falls_back(error):
+                self.breaker.failed(now)
+
+    def settled(self, error: CallError | None) -> None:
+        """Note how the try of a stream ended, known with its first chunk."""
+        if self.trying is not None:
+            variant, model, since = self.trying
+            self.trying = None
+            self.attempt_ended(variant, model, since, error)
+
+    def note_error(self, problem: BaseException, error: CallError) -> None:
+        """Note the error that the caller gets, and put the call's id on it."""
+        self.error = error
+        self.complete = False
+        tag(problem, self.id)
+
+    def end(self) -> None:
+        """End the call and hand it to the recorder; only the first end counts."""
+        if self.ended:
+            return
+        self.ended = True
+        if self.trying is not None:
+            self.settled(None)
+        self.duration = _clock() - self.started
+        self.body = None
+        if self.flow is not None:
+            self.resend = self.flow = self.breaker = None
+        if self.chunks is not None:
+            self.runtime.forget(self)
+        if self.logged:
+            size = _HEAD_BYTES + self.chunks_size
+            if self.request is not None:
+                size += len(self.request)
+            if self.response is not None:
+                size += len(self.response)
+            self.runtime.recorder.put(self, size)
+
+    def fail(self, problem: BaseException, error: CallError) -> None:
+        """End the call with an error, which gets the call's id."""
+        self.note_error(problem, error)
+        self.end()
+
+
+def encode(value: object) -> bytes:
+    """Write any value of a request as JSON, as the SDK would, forgiving what JSON cannot say."""
+    return to_json(value, inf_nan_mode="constants", serialize_unknown=True, bytes_mode="base64")
+
+
+def tag(answer: object, call_id: str) -> None:
+    """Put the call's id on an answer without changing its dump, its equality or its type."""
+    try:
+        object.__setattr__(answer, "logos_shift_id", call_id)
+    except (AttributeError, TypeError):
+        return  # a str, bytes or dict, asked for with `cast_to`, takes no attribute
+
+
+def described(error: BaseException) -> CallError:
+    """Describe an exception of the SDK in the record's words."""
+    status = getattr(error, "status_code", None)
+    code = getattr(error, "code", None)
+    message = error.message if isinstance(error, openai.APIError) else str(error)
+    if type(error).__module__.partition(".")[0] in _TRANSPORTS:  # older SDKs let these through in a stream
+        code = "connection_error"
+    return CallError(
+        type=type(error).__name__,
+        status=status if isinstance(status, int) else None,
+        code=code if isinstance(code, str) else None,
+        message=message[:2_000],
+    )
+
+
+def changed(body: Mapping[str, Any], route: Route) -> dict[str, Any]:
+    """Make the candidate's body: its model, its parameters, its prompt. The baseline's body stays as it is."""
+    experiment = route.experiment
+    assert experiment is not None
+    candidate = experiment.candidate
+    params = candidate.params
+    dropped = frozenset(params.drop)
+    new = {params.rename.get(key, key): value for key, value in body.items() if key not in dropped}
+    new.update(params.set)
+    new["model"] = candidate.model
+    if candidate.prune and isinstance(new.get("messages"), list):
+        new["messages"] = pruned(new["messages"], candidate.prune)
+    return new
+
+
+def pruned(messages: list[Any], texts: tuple[str, ...]) -> list[Any]:
+    """Take constant system texts out of the messages; a message left with nothing goes too."""
+    kept = []
+    for message in messages:
+        if isinstance(message, dict) and message.get("role") in {"system", "developer"}:
+            content = message.get("content")
+            if isinstance(content, str):
+                for text in texts:
+                    content = content.replace(text, "")
+                if not content.strip():
+                    continue
+                message = {**message, "content": content}  # noqa: PLW2901 - the caller's own stays as it is
+        kept.append(message)
+    return kept

@@ -1,0 +1,233 @@
+"""The two drivers, sync and async: they make the attempts that `core.flow` decides, through the SDK.
+
+What the SDK raises is raised again outside of every handler, so that the caller gets the error as it was, with no other
+attempt's error as its context.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import openai
+from pydantic import BaseModel
+
+from logos_shift_openai.core.flow import BASELINE, Outcome, Try
+
+from .call import Call, changed, described, encode, tag
+from .guard import guarded
+from .streams import adopt, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .logos_shift import LogosShift
+
+_clock = time.perf_counter
+_STREAMS = (openai.Stream, openai.AsyncStream)
+
+
+def drive(
+    call: Call, shift: LogosShift, plain: Callable[..., Any], options: Any, cast_to: Any, args: Any, kwargs: Any
+) -> Any:
+    """Make the attempts of a call, synchronously.
+
+    Args:
+        call: The call, begun.
+        shift: The client's providers and settings.
+        plain: The SDK's own `request` of the caller's client.
+        options: The SDK's request options, ours to change.
+        cast_to: Passed on.
+        args: Passed on.
+        kwargs: Passed on.
+    """
+    attempt: Try | None = _first(call)
+    while attempt is not None:
+        send, sent = _prepared(call, attempt, shift, plain, options, False, (cast_to, args, kwargs))
+        problem: BaseException
+        since = _clock()
+        try:
+            answer = send(cast_to, sent, *args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            problem = error
+        else:
+            guarded(call.runtime, _answered, call, attempt, since, answer)
+            return answer
+        attempt = guarded(call.runtime, _failed, call, attempt, since, problem)
+    try:
+        raise problem
+    finally:
+        del problem
+
+
+async def drive_async(
+    call: Call, shift: LogosShift, plain: Callable[..., Any], options: Any, cast_to: Any, args: Any, kwargs: Any
+) -> Any:
+    """Make the attempts of a call, asynchronously; see `drive`."""
+    attempt: Try | None = _first(call)
+    while attempt is not None:
+        send, sent = _prepared(call, attempt, shift, plain, options, True, (cast_to, args, kwargs))
+        problem: BaseException
+        since = _clock()
+        try:
+            answer = await send(cast_to, sent, *args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            problem = error
+        else:
+            guarded(call.runtime, _answered, call, attempt, since, answer)
+            return answer
+        attempt = guarded(call.runtime, _failed, call, attempt, since, problem)
+    try:
+        raise problem
+    finally:
+        del problem
+
+
+def _first(call: Call) -> Try:
+    return BASELINE if call.flow is None else next(call.flow)
+
+
+def _prepared(
+    call: Call, attempt: Try, shift: LogosShift, plain: Callable[..., Any], options: Any, in_loop: bool, rest: Any
+) -> tuple[Callable[..., Any], Any]:
+    """Choose the client and make the options of one attempt; the caller's options stay as they are."""
+    if attempt.variant == "candidate":
+        ready = guarded(call.runtime, _for_candidate, call, shift, plain, options, in_loop, rest)
+        if ready is not None:
+            return ready
+    sent = options.__copy__()
+    sent.post_parser = _parser(call, options.post_parser)
+    return plain, sent
+
+
+def _for_candidate(
+    call: Call, shift: LogosShift, plain: Callable[..., Any], options: Any, in_loop: bool, rest: Any
+) -> tuple[Callable[..., Any], Any]:
+    experiment = call.route.experiment
+    assert experiment is not None
+    sent = options.__copy__()
+    sent.json_data = changed(call.body, call.route)
+    sent.extra_json = None
+    send = plain
+    provider = experiment.candidate.provider
+    if provider is not None:
+        clients = shift.provider(provider)
+        client = clients.for_loop() if in_loop else clients.sync()
+        send = (openai.AsyncOpenAI if in_loop else openai.OpenAI).request.__get__(client)
+        _strip(sent)
+    if experiment.fallback.enabled:
+        sent.max_retries = 0
+    _limit_time(sent, experiment.fallback.timeout_seconds)
+    if call.stream:
+        resend = _resend_async if in_loop else _resend
+        call.resend = resend(call, plain, options, rest)
+    sent.post_parser = _parser(call, options.post_parser)
+    return send, sent
+
+
+def _strip(sent: Any) -> None:
+    """Leave nothing of the caller's own headers and query in a request to another provider; a key might be there."""
+    given = sent.headers
+    if isinstance(given, dict):
+        sent.headers = {name: value for name, value in given.items() if name.lower().startswith("x-stainless-")}
+    sent.params = {}
+    sent.idempotency_key = None
+
+
+def _limit_time(sent: Any, seconds: float | None) -> None:
+    given = sent.timeout
+    if seconds is not None and not (isinstance(given, (int, float)) and given <= seconds):
+        sent.timeout = seconds
+
+
+def _resend(call: Call, plain: Callable[..., Any], options: Any, rest: Any) -> Callable[[], Any]:
+    cast_to, args, kwargs = rest
+
+    def resend() -> Any:
+        call.trying = ("baseline", call.requested_model, _clock())
+        try:
+            return plain(cast_to, options.__copy__(), *args, **kwargs)
+        except BaseException as problem:
+            guarded(call.runtime, _resend_failed, call, problem)
+            raise
+
+    return resend
+
+
+def _resend_async(call: Call, plain: Callable[..., Any], options: Any, rest: Any) -> Callable[[], Any]:
+    cast_to, args, kwargs = rest
+
+    async def resend() -> Any:
+        call.trying = ("baseline", call.requested_model, _clock())
+        try:
+            return await plain(cast_to, options.__copy__(), *args, **kwargs)
+        except BaseException as problem:
+            guarded(call.runtime, _resend_failed, call, problem)
+            raise
+
+    return resend
+
+
+def _resend_failed(call: Call, problem: BaseException) -> None:
+    error = described(problem)
+    call.settled(error)
+    call.note_error(problem, error)
+
+
+def _parser(call: Call, inner: Any) -> Callable[[Any], Any]:
+    """Chain the SDK's own parser: the answer is noted before it, what it gives back carries the id."""
+
+    def parser(parsed: Any) -> Any:
+        if isinstance(parsed, _STREAMS):
+            guarded(call.runtime, adopt, call, parsed)
+        else:
+            guarded(call.runtime, call.snapshot_answer, parsed)
+        answer = inner(parsed) if callable(inner) else parsed
+        tag(answer, call.id)
+        return answer
+
+    return parser
+
+
+def _answered(call: Call, attempt: Try, since: float, answer: Any) -> None:
+    """Note an answer: whole and read, a stream, or a raw response that may be unread."""
+    model = _model(call, attempt)
+    if call.delivered >= 0:
+        call.trying = (attempt.variant, model, since)
+        return
+    call.attempt_ended(attempt.variant, model, since, None)
+    response = None if isinstance(answer, BaseModel) else getattr(answer, "http_response", None)
+    if response is None:
+        call.end()
+        return
+    tag(answer, call.id)
+    call.resend = None
+    if call.stream or not isinstance(answer, openai._legacy_response.LegacyAPIResponse):  # noqa: SLF001
+        watch(call, response)
+        return
+    if call.logged and call.response is None:
+        call.response = _body(response)
+    call.end()
+
+
+def _body(response: Any) -> bytes | None:
+    content: bytes = response.content
+    return content if content[:1] in {b"{", b"["} else encode(content.decode("utf-8", "replace"))
+
+
+def _failed(call: Call, attempt: Try, since: float, problem: BaseException) -> Try | None:
+    """Note a failed attempt; gives the next one, or None when the caller gets the error."""
+    error = described(problem)
+    call.attempt_ended(attempt.variant, _model(call, attempt), since, error)
+    if call.flow is not None and isinstance(problem, Exception):
+        try:
+            return call.flow.send(Outcome(error))
+        except StopIteration:
+            pass  # the flow has no further attempt: the error is the caller's
+    call.fail(problem, error)
+    return None
+
+
+def _model(call: Call, attempt: Try) -> str | None:
+    experiment = call.route.experiment
+    return experiment.candidate.model if attempt.variant == "candidate" and experiment else call.requested_model

@@ -1,0 +1,201 @@
+"""From a call that has ended to its line in the spool, on our own thread: fold, redact, cap, write.
+
+Redaction fails closed: what cannot be cleaned for sure is not recorded, and counted. Never in a record: headers, keys,
+the client's configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import openai
+from pydantic_core import to_json
+
+from logos_shift_openai.core.folding import fold
+from logos_shift_openai.core.records import CallError, CallRecord, FeedbackRecord, call_line, feedback_line
+from logos_shift_openai.core.redaction import Cleaned, Redaction, clean
+from logos_shift_openai.core.routing import Route
+from logos_shift_openai.version import __version__
+
+if TYPE_CHECKING:
+    from .call import Call
+
+SDK = f"openai/{openai.__version__} logos_shift_openai/{__version__}"
+_HEAD_BYTES = 4_096
+_LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*"([^"\\]{1,200})"')
+_VECTOR = re.compile(rb'"embedding"\s*:')
+
+Redact = Callable[[dict[str, Any]], "dict[str, Any] | None"]
+
+
+class RefusedRecord(Exception):  # noqa: N818 - no error of the program: somebody's redaction said no
+    """The caller's own redaction wants nothing kept of a record."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Makes lines of calls and feedback.
+
+    Args:
+        redaction: The rules in force.
+        redact: The caller's own redaction: gets `{"request", "response", "metadata"}`, gives what to keep of them, or
+            None to record nothing. An exception in it drops the record, never the call.
+        limit: Longest record, in bytes; what is longer is cut visibly.
+    """
+
+    redaction: Redaction
+    redact: Redact | None
+    limit: int
+
+    def __call__(self, item: Call | FeedbackRecord) -> bytes:
+        """Write one line.
+
+        Raises:
+            Exception: whatever keeps it from being cleaned or written; the recorder drops and counts it.
+        """
+        return self._feedback(item) if isinstance(item, FeedbackRecord) else self._call(item)
+
+    def _feedback(self, item: FeedbackRecord) -> bytes:
+        said = {"comment": item.comment, "correction": item.correction}
+        cleaned = json.loads(self._clean(encode(said), "feedback", self.limit).body)
+        return feedback_line(replace(item, comment=cleaned["comment"], correction=cleaned["correction"]))
+
+    def _call(self, call: Call) -> bytes:
+        request = call.request or b"null"
+        response, complete, provider_id, error = _answer(call)
+        metadata: Mapping[str, Any] = call.context.metadata
+        if self.redact is not None:
+            request, response, metadata = _by_caller(self.redact, request, response, metadata)
+        room = max(self.limit - _HEAD_BYTES, 1_024)
+        whole = len(request) + len(response or b"") <= room
+        asked = self._clean(request, "request", None if whole else room // 2)
+        answered = self._clean(response, "response", None if whole else room // 2) if response is not None else None
+        if metadata:
+            metadata = json.loads(self._clean(encode(metadata), "metadata", room // 2).body)
+        attempts = tuple(
+            replace(one, error=self._cleaned(one.error)) if one.error is not None else one for one in call.attempts
+        )
+        route = call.route
+        record = CallRecord(
+            id=call.id,
+            at=int(call.at * 1000),
+            endpoint=call.endpoint,
+            request=asked.body,
+            response=None if answered is None else answered.body,
+            dataset=call.dataset,
+            parent=call.context.parent,
+            name=call.name,
+            unit=route.unit,
+            user_id=call.context.user_id,
+            conversation_id=call.context.conversation_id,
+            metadata=metadata,
+            requested_model=call.requested_model,
+            experiment=route.experiment.key if route.experiment is not None else None,
+            assigned=route.assigned,
+            served=call.attempts[-1].variant if call.attempts and route.assigned else None,
+            share=route.experiment.share if route.experiment is not None else None,
+            bucket=route.bucket,
+            why=route.why,
+            config_version=call.version,
+            attempts=attempts,
+            stream=call.stream,
+            complete=complete,
+            duration_ms=round(call.duration * 1e3, 3),
+            first_token_ms=None if call.first_token is None else round(call.first_token * 1e3, 3),
+            error=self._cleaned(error) if error is not None else None,
+            provider_id=provider_id,
+            truncated=asked.truncated + (answered.truncated if answered else ()),
+            media=tuple(
+                {"path": one.path, "sha256": one.sha256, "bytes": one.bytes}
+                for one in asked.media + (answered.media if answered else ())
+            ),
+            sdk=SDK,
+        )
+        return call_line(record)
+
+    def _cleaned(self, error: CallError) -> CallError:
+        """A provider quotes keys and prompts in its errors."""
+        return replace(error, message=json.loads(self._clean(encode(error.message), "error", None).body))
+
+    def _clean(self, body: bytes, root: str, limit: int | None) -> Cleaned:
+        return clean(body, root=root, redaction=self.redaction, limit=limit)
+
+
+def encode(value: object) -> bytes:
+    """Write a value as JSON, with what JSON cannot say made into text."""
+    return to_json(value, inf_nan_mode="constants", serialize_unknown=True, bytes_mode="base64")
+
+
+def _by_caller(
+    redact: Redact, request: bytes, response: bytes | None, metadata: Mapping[str, Any]
+) -> tuple[bytes, bytes | None, Mapping[str, Any]]:
+    kept = redact(
+        {
+            "request": json.loads(request),
+            "response": None if response is None else json.loads(response),
+            "metadata": dict(metadata),
+        }
+    )
+    if kept is None:
+        raise RefusedRecord
+    answer = kept.get("response")
+    return encode(kept.get("request")), None if answer is None else encode(answer), kept.get("metadata") or {}
+
+
+def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | None]:
+    """Give the answer as the unstreamed call has it, whether it is whole, the provider's id of it, and the error."""
+    response, complete, error = call.response, call.complete, call.error
+    provider_id: str | None = None
+    if call.chunks is not None:
+        raw = b"".join(call.chunks)
+        if call.stream:
+            folded = fold(call.endpoint, raw, call.delivered if call.delivered >= 0 else None)
+            complete = folded.complete and error is None
+            provider_id = folded.provider_id
+            if folded.body is not None:
+                response = encode(folded.body)
+            if error is None and folded.error is not None:
+                error = _stream_error(folded.error)
+        elif raw and complete:
+            response = raw if raw[:1] in {b"{", b"["} else encode(raw.decode("utf-8", "replace"))
+    if response is not None and call.endpoint == "embeddings" and _VECTOR.search(response):
+        response = _without_vectors(response)
+    if response is not None and provider_id is None and call.endpoint != "function":
+        provider_id = _id_of(response)
+    return response, complete, provider_id, error
+
+
+def _stream_error(data: Mapping[str, Any]) -> CallError:
+    code = data.get("code") or data.get("type")
+    return CallError(
+        "APIError", None, code if isinstance(code, str) else "stream_error", str(data.get("message") or "")
+    )
+
+
+def _id_of(response: bytes) -> str | None:
+    match = _LEADING_ID.match(response)
+    if match:
+        return match[1].decode("utf-8", "replace")
+    try:
+        found = json.loads(response)
+    except ValueError:
+        return None
+    found = found.get("id") if isinstance(found, dict) else None
+    return found if isinstance(found, str) and found else None
+
+
+def _without_vectors(response: bytes) -> bytes:
+    """Keep the size of each vector in place of its numbers: nobody trains on them."""
+    data = json.loads(response)
+    for one in data.get("data") or ():
+        vector = one.get("embedding")
+        size = len(vector) if isinstance(vector, list) else len(vector or "") * 3 // 16
+        one["embedding"] = f"[embedding of {size} numbers]"
+    return encode(data)
+
+
+NO_ROUTE = Route("a function is called as it is")

@@ -1,0 +1,65 @@
+"""Which requests are calls to a model, and what a request says of itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from logos_shift_openai.core.ids import ENTROPY_BYTES, uuid7
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENDPOINT_OF_URL: Final[Mapping[str, str]] = {
+    "/chat/completions": "chat.completions",
+    "/responses": "responses",
+    "/embeddings": "embeddings",
+    "/completions": "completions",
+}
+_POOL: Final = 256
+ROUTED: Final = frozenset({"chat.completions", "responses"})
+
+
+_entropy: list[bytes] = []  # asking the system gives up the interpreter lock each time, so it is asked for many at once
+
+
+def new_id() -> str:
+    """Make the id of a call or a feedback that begins now."""
+    try:
+        entropy = _entropy.pop()
+    except IndexError:
+        fresh = os.urandom(ENTROPY_BYTES * _POOL)
+        _entropy.extend(fresh[at : at + ENTROPY_BYTES] for at in range(ENTROPY_BYTES, len(fresh), ENTROPY_BYTES))
+        entropy = fresh[:ENTROPY_BYTES]
+    return uuid7(time.time_ns() // 1_000_000, entropy)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_entropy.clear)
+
+
+def body_of(options: Any) -> dict[str, Any] | None:
+    """Give the body as it will be sent, `extra_body` merged in; None when it is not a JSON object.
+
+    A new object on top, its values shared with the caller.
+    """
+    body = options.json_data
+    if not isinstance(body, dict):
+        return None
+    extra = options.extra_json
+    return {**body, **extra} if extra else body
+
+
+def user_of(body: Mapping[str, Any]) -> str | None:
+    """Give the end user that the request itself names, by the SDK's `safety_identifier` or `user`."""
+    user = body.get("safety_identifier") or body.get("user")
+    return user if isinstance(user, str) else None
+
+
+def conversation_of(body: Mapping[str, Any]) -> str | None:
+    """Give the conversation that a request to `responses` names."""
+    conversation = body.get("conversation")
+    if isinstance(conversation, dict):
+        conversation = conversation.get("id")
+    return conversation if isinstance(conversation, str) else None

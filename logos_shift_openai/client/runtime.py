@@ -1,0 +1,231 @@
+"""What the clients of one process share: the live config, the recorder with its spool, the uploader, the breakers.
+
+Equal settings share one runtime, so a client per request costs no thread. Nothing is started before the first call,
+and after a fork the child starts anew. At exit all runtimes have two seconds together.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
+
+from logos_shift_openai.core.breaker import Breaker
+from logos_shift_openai.core.config import Config, ConfigError, Experiment, parse_config
+from logos_shift_openai.core.redaction import Redaction
+
+from .config_source import FileSource, UrlSource
+from .counters import Counters
+from .encoding import Encoder
+from .recorder import Recorder
+from .spool import Spool
+from .uploader import Uploader
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .call import Call
+    from .settings import Settings
+
+EXIT_SECONDS: Final = 2.0
+_STREAM_FACTOR: Final = 4  # the bytes of a stream are several times those of the answer folded from it
+log = logging.getLogger("logos_shift_openai")
+
+
+class Runtime:
+    """One recorder, one config, one spool; see the module."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.counters = Counters()
+        self.config: Config | None = None
+        self.started = False
+        self.record_bytes = settings.record_bytes
+        self.stream_bytes = settings.record_bytes * _STREAM_FACTOR
+        self._settings = settings
+        self._own = settings.redact if isinstance(settings.redact, Redaction) else Redaction.build()
+        self._by_caller = None if isinstance(settings.redact, Redaction) else settings.redact
+        self._encoder = Encoder(self._own, self._by_caller, self.record_bytes)
+        self._open: dict[int, Call] = {}
+        self._breakers: dict[tuple[str, str, str | None], Breaker] = {}
+        self._said_broken: set[str] = set()
+        destination = "local" if settings.url is None else hashlib.sha256(settings.url.encode()).hexdigest()[:16]
+        self.spool = Spool(settings.home, destination, self.counters, max_bytes=settings.spool_bytes)
+        self.recorder = Recorder(self._encode, self.spool, self.counters)
+        wire = None if settings.url is None else Wire(settings.url, settings.api_key)
+        self.uploader = None if wire is None else Uploader(self.spool, wire, self.counters)
+        self.source = self._source(settings, wire)
+        self.source.load()
+        _all.add(self)
+
+    def _source(self, settings: Settings, wire: Wire | None) -> FileSource | UrlSource:
+        """Choose where the config is read: the place that is named, else the server, else the embedded one's file."""
+        place = settings.config
+        if place is None and wire is None:
+            return FileSource(settings.home / "config.json", self._on_config, self.counters)
+        if place is not None and "://" not in place:
+            return FileSource(Path(place).expanduser(), self._on_config, self.counters)
+        address = str(place if place is not None else settings.url)
+        cache = settings.home / "config-cache" / f"{hashlib.sha256(address.encode()).hexdigest()[:16]}.json"
+        return UrlSource(address if place is not None or wire is None else wire, self._on_config, cache, self.counters)
+
+    def start(self) -> None:
+        """Start what runs in the background; cheap when it runs already."""
+        self.started = True
+        if self._settings.url is None:
+            self.counters.say_once(
+                log,
+                "no-server",
+                "logos_shift_openai: no LOGOS_SHIFT_URL is set; records stay in %s",
+                self._settings.home,
+            )
+        self.source.start()
+        if self.uploader is not None:
+            self.uploader.start()
+
+    def _on_config(self, document: bytes) -> float:
+        """Take a new config, whole or not at all; gives the seconds between two polls.
+
+        Raises:
+            ConfigError: it is refused; the one in force stays.
+        """
+        config = parse_config(document)
+        asked = config.redaction
+        try:
+            redaction = self._own.merged(Redaction.build(asked.rules, asked.keys, asked.patterns))
+        except ValueError as error:
+            raise ConfigError(f"redaction: {error}") from None
+        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes)
+        self.config = config
+        return config.poll_seconds
+
+    def _encode(self, item: Any) -> bytes:
+        line = self._encoder(item)
+        if self._settings.filename is not None:
+            with self._settings.filename.open("ab") as file:
+                file.write(line)
+        return line
+
+    def breaker(self, experiment: Experiment) -> Breaker:
+        """Give the breaker of an experiment's candidate."""
+        candidate = experiment.candidate
+        key = (experiment.key, candidate.model, candidate.provider)
+        found = self._breakers.get(key)
+        return found if found is not None else self._breakers.setdefault(key, Breaker())
+
+    def remember(self, call: Call) -> None:
+        """Keep a call whose answer is still being read, so that the exit can end it."""
+        self._open[id(call)] = call
+
+    def forget(self, call: Call) -> None:
+        """Let go of a call that has ended."""
+        self._open.pop(id(call), None)
+
+    def broken(self, do: Callable[..., Any], error: Exception) -> None:
+        """Count an error of ours on the caller's path and say it once for each kind."""
+        self.counters.add("internal_error")
+        name = f"{getattr(do, '__name__', do)}: {type(error).__name__}"
+        if name not in self._said_broken:
+            self._said_broken.add(name)
+            log.warning("logos_shift_openai: an error of ours was kept from a call: %s", name, exc_info=error)
+
+    def stats(self) -> dict[str, Any]:
+        """Count what was recorded, sent, spooled and dropped, by reason; the config's version and age in seconds."""
+        config = self.config
+        return {
+            **self.counters.snapshot(),
+            "open": len(self._open),
+            "spool_bytes": self.spool.usage,
+            "config_version": None if config is None else config.version,
+            "config_age": self.source.age(),
+        }
+
+    def flush(self, timeout: float) -> bool:
+        """Write all records, and send them where there is a server.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether everything got where it was to go.
+        """
+        deadline = time.monotonic() + timeout
+        written = self.recorder.flush(timeout)
+        if self.uploader is None:
+            return written
+        return self.uploader.flush(deadline) and written
+
+    def close(self, deadline: float) -> None:
+        """End open calls, write everything, send what the time allows.
+
+        Args:
+            deadline: Seconds on the monotonic clock.
+        """
+        for call in list(self._open.values()):
+            call.complete = False
+            call.end()
+        self.recorder.close(deadline)
+        if self.uploader is not None:
+            self.uploader.close(deadline)
+        self.source.stop(0.0)
+        self.spool.close()
+
+    def after_fork(self) -> None:
+        """Begin anew in a child: what is under way is the parent's."""
+        self.started = False
+        for call in self._open.values():
+            call.ended = True
+        self._open.clear()
+
+
+_all: WeakSet[Runtime] = WeakSet()
+_shared: dict[Any, Runtime] = {}
+_making = threading.Lock()
+
+
+def runtime_for(settings: Settings) -> Runtime:
+    """Give the runtime that these settings share in this process."""
+    key = (
+        settings.url, settings.api_key, settings.home, settings.config, settings.redact,
+        settings.record_bytes, settings.spool_bytes, settings.filename,
+    )  # fmt: skip
+    found = _shared.get(key)
+    if found is None:
+        with _making:
+            found = _shared.get(key)
+            if found is None:
+                found = _shared[key] = Runtime(settings)
+    return found
+
+
+def sole_runtime() -> Runtime | None:
+    """Give the runtime of this process where there is exactly one."""
+    return next(iter(_shared.values())) if len(_shared) == 1 else None
+
+
+def close_all() -> None:
+    """Close every runtime of the process, within `EXIT_SECONDS` together."""
+    deadline = time.monotonic() + EXIT_SECONDS
+    for runtime in list(_all):
+        try:
+            runtime.close(deadline)
+        except Exception as error:  # noqa: BLE001 - the exit of the process goes on
+            runtime.broken(runtime.close, error)
+
+
+def _after_fork_in_child() -> None:
+    global _making  # noqa: PLW0603 - a lock held by a thread that the child does not have
+    _making = threading.Lock()
+    for runtime in list(_all):
+        runtime.after_fork()
+
+
+atexit.register(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

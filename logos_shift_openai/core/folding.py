@@ -1,0 +1,149 @@
+"""A streamed answer becomes the JSON the same answer has unstreamed.
+
+`fold` reads the bytes of the HTTP answer as far as they came, and only as much of them as the caller took. Rule: it
+never raises; what cannot be read makes the answer incomplete.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from . import sse
+from .deltas import Object
+from .folding_chat import ChatFold
+from .folding_completions import CompletionFold
+from .folding_responses import ResponseFold
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What a stream came to.
+
+    Args:
+        body: The answer in the unstreamed shape, as far as it came; None where nothing of it did.
+        complete: Whether the caller took a finished answer: each choice has its `finish_reason`, or the response its
+            terminal event. An answer cut short by its token limit is finished; a failed one is not.
+        provider_id: The answer's own id.
+        error: The error the stream ended with, as the provider put it.
+        events: Number of events taken into account.
+    """
+
+    body: Object | None
+    complete: bool
+    provider_id: str | None
+    error: Object | None
+    events: int
+
+
+class Fold(Protocol):
+    """The accumulation of one endpoint's events."""
+
+    def take(self, event: Object, name: str) -> None:
+        """Take an event the caller got; `name` is its SSE name."""
+
+    def usage(self, event: Object) -> None:
+        """Take no more than the usage from an event the caller did not get."""
+
+    def result(self) -> Object | None:
+        """Give the answer so far."""
+
+    def finished(self, choices: int) -> bool:
+        """Say whether it is a finished answer of that many choices at least."""
+
+    def failed(self) -> Object | None:
+        """Give the error a terminal event brought."""
+
+
+_FOLDS: dict[str, type[ChatFold | CompletionFold | ResponseFold]] = {
+    "chat.completions": ChatFold,
+    "completions": CompletionFold,
+    "responses": ResponseFold,
+}
+
+
+def fold(endpoint: str, raw: bytes, delivered: int | None = None, *, choices: int = 1) -> Folded:
+    """Fold a stream.
+
+    Args:
+        endpoint: `chat.completions`, `completions` or `responses`; others have no streams, so nothing comes of them.
+        raw: the bytes of the answer as far as they arrived, cut anywhere.
+        delivered: number of events (data events before `[DONE]`) the caller took; None for all. Of later ones that
+            arrived only the usage counts.
+        choices: number of choices that were asked for (`n`), where that is known.
+
+    Returns:
+        The answer and how it ended.
+    """
+    kind = _FOLDS.get(endpoint)
+    if kind is None:
+        return Folded(None, complete=False, provider_id=None, error=None, events=0)
+    state: Fold = kind()
+    readable, error, taken = True, None, 0
+    for event in sse.events(raw):
+        if event.data.startswith("[DONE]"):
+            break
+        if delivered is not None and taken >= delivered:
+            late = _read(event.data) if '"usage"' in event.data else None
+            if late is not None:
+                state.usage(late)
+            continue
+        data = _read(event.data)
+        error = _error(event, data)
+        if error is not None:
+            break
+        taken += 1
+        readable = data is not None and _taken(state, data, event.name) and readable
+    body = _result(state)
+    error = error or state.failed()
+    complete = readable and body is not None and error is None and state.finished(choices)
+    provider_id = body.get("id") if body else None
+    return Folded(
+        body, complete, provider_id if isinstance(provider_id, str) and provider_id else None, error, taken
+    )
+
+
+def _number(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+# What JSON has no number for becomes null, so that the answer can be written as JSON again.
+_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=lambda _name: None)
+
+
+def _read(data: str) -> Object | None:
+    try:
+        event: Any = _DECODER.decode(data)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _taken(state: Fold, data: Object, name: str) -> bool:
+    try:
+        state.take(data, name)
+    except RecursionError:
+        return False
+    return True
+
+
+def _result(state: Fold) -> Object | None:
+    try:
+        return state.result()
+    except RecursionError:
+        return None
+
+
+def _error(event: sse.Event, data: Object | None) -> Object | None:
+    """Give the error an event brings: `{"error": …}`, an event named so, or what older servers call an object of it."""
+    if data is None:
+        return {"message": event.data} if event.name == "error" else None
+    error = data.get("error")
+    if error:
+        return error if isinstance(error, dict) else {"message": str(error)}
+    if "error" in (event.name, data.get("type"), data.get("object")):
+        return {key: value for key, value in data.items() if key not in ("sequence_number", "object")}
+    return None

@@ -1,0 +1,284 @@
+"""Records: what leaves the process, a line of JSON each (wire format 1).
+
+A line is made by `call_line` or `feedback_line` and read back by `read_line`; both bodies of a call
+are spliced in as they are, so the hot path never parses them. Readers ignore keys they do not know
+and take a missing optional key for null, so that old spools and old servers go on working.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WIRE_VERSION: Final = 1
+
+Variant = Literal["baseline", "candidate"]
+UnitKind = Literal["user", "conversation", "call"]
+JSON = Any  # a JSON value: the free-form parts of a record have no narrower type
+
+ENDPOINTS: Final = frozenset({"chat.completions", "responses", "embeddings", "completions", "function"})
+
+
+class RecordError(ValueError):
+    """A line that is no record of wire format 1; the message names the part at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallError:
+    """How an attempt or a call failed: the exception's name, and what the API said of it."""
+
+    type: str
+    status: int | None = None
+    code: str | None = None
+    message: str = ""
+
+
+@dataclass(slots=True)  # not frozen, which would double the time to make one in the caller's thread
+class Attempt:
+    """One try at one model.
+
+    Args:
+        duration_ms: Wall time of the try, in milliseconds.
+    """
+
+    variant: Variant
+    model: str | None
+    provider: str | None
+    ok: bool
+    duration_ms: float
+    error: CallError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What was bucketed, and by which of its names."""
+
+    kind: UnitKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call and its end. `request` and `response` are JSON texts in UTF-8.
+
+    Args:
+        at: Start of the call, milliseconds since 1970.
+        share: The candidate's part when the call was routed, in basis points (0 to 10,000).
+        bucket: Where the hash put the unit, 0 to 9,999.
+        duration_ms: From the caller's call to its end, milliseconds.
+        first_token_ms: The same to the first bytes of a stream.
+    """
+
+    id: str
+    at: int
+    endpoint: str
+    request: bytes
+    response: bytes | None = None
+    dataset: str = "default"
+    parent: str | None = None
+    name: str | None = None
+    unit: Unit | None = None
+    user_id: str | None = None
+    conversation_id: str | None = None
+    metadata: Mapping[str, JSON] = field(default_factory=dict)
+    requested_model: str | None = None
+    experiment: str | None = None
+    assigned: Variant | None = None
+    served: Variant | None = None
+    share: int | None = None
+    bucket: int | None = None
+    why: str = ""
+    config_version: int | None = None
+    attempts: tuple[Attempt, ...] = ()
+    stream: bool = False
+    complete: bool = True
+    duration_ms: float = 0.0
+    first_token_ms: float | None = None
+    error: CallError | None = None
+    provider_id: str | None = None
+    truncated: tuple[str, ...] = ()
+    media: tuple[Mapping[str, JSON], ...] = ()
+    sdk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """What somebody said of a call.
+
+    Args:
+        at: Milliseconds since 1970.
+        call_id: Our id of the call, or the provider's own id of the answer.
+        value: Success in [0, 1], where one was given.
+        correction: The right answer: a text, or any JSON value.
+        by: Who said it, free text.
+    """
+
+    id: str
+    at: int
+    call_id: str
+    value: float | None = None
+    label: Literal["success", "failure"] | None = None
+    comment: str | None = None
+    correction: JSON = None
+    by: str | None = None
+
+
+_HEAD_FIELDS: Final = tuple(name for name in CallRecord.__dataclass_fields__ if name not in {"request", "response"})
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def call_line(call: CallRecord) -> bytes:
+    """Write a call as one line, newline included.
+
+    Raises:
+        ValueError: metadata holds something that JSON cannot say.
+    """
+    head: dict[str, JSON] = {"v": WIRE_VERSION, "kind": "call"}
+    for name in _HEAD_FIELDS:
+        value = getattr(call, name)
+        if value is not None and value not in ((), {}):
+            head[name] = value
+    if call.unit is not None:
+        head["unit"] = {"kind": call.unit.kind, "id": call.unit.id}
+    if call.error is not None:
+        head["error"] = asdict(call.error)
+    if call.attempts:
+        head["attempts"] = [asdict(attempt) for attempt in call.attempts]
+    text = _encode(head).encode("utf-8", "replace")
+    return b"".join(
+        (text[:-1], b',"request":', call.request or b"null", b',"response":', call.response or b"null", b"}\n")
+    )
+
+
+def feedback_line(feedback: FeedbackRecord) -> bytes:
+    """Write a feedback as one line, newline included.
+
+    Raises:
+        ValueError: the correction holds something that JSON cannot say.
+    """
+    said = {key: value for key, value in asdict(feedback).items() if value is not None}
+    return _encode({"v": WIRE_VERSION, "kind": "feedback", **said}).encode("utf-8", "replace") + b"\n"
+
+
+def read_line(line: bytes) -> CallRecord | FeedbackRecord:
+    """Read one line back.
+
+    Raises:
+        RecordError: it is not a record of wire format 1; the message says which part and why.
+    """
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise RecordError(f"a record is a JSON object, not {type(data).__name__}")
+    if data.get("v") != WIRE_VERSION:
+        raise RecordError(f"v: {data.get('v')!r} is not a wire version known here ({WIRE_VERSION})")
+    kind = data.get("kind")
+    if kind == "call":
+        return _read_call(data)
+    if kind == "feedback":
+        return _read_feedback(data)
+    raise RecordError(f"kind: {kind!r} is neither 'call' nor 'feedback'")
+
+
+def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901 - one rule a field
+    known = {name: data[name] for name in CallRecord.__dataclass_fields__ if data.get(name) is not None}
+    call_id = _text(data, "id", required=True)
+    endpoint = _text(data, "endpoint", required=True)
+    if endpoint not in ENDPOINTS:
+        raise RecordError(f"endpoint: {endpoint!r} is not one of {', '.join(sorted(ENDPOINTS))}")
+    known["at"] = _whole(data, "at")
+    for name in ("dataset", "parent", "name", "user_id", "conversation_id", "requested_model", "experiment"):
+        _text(data, name)
+    for name in ("assigned", "served"):
+        if data.get(name) not in {None, "baseline", "candidate"}:
+            raise RecordError(f"{name}: {data[name]!r} is neither 'baseline' nor 'candidate'")
+    for name in ("duration_ms", "first_token_ms"):
+        _number(data, name)
+    for name, size in (("share", 10_000), ("bucket", 9_999)):
+        if name in known and not 0 <= _whole(data, name) <= size:
+            raise RecordError(f"{name}: {data[name]!r} is not in 0..{size}")
+    if not isinstance(data.get("metadata") or {}, dict):
+        raise RecordError("metadata: not an object")
+    known["id"] = call_id
+    known["request"] = _body(data.get("request")) or b"null"
+    known["response"] = _body(data.get("response"))
+    try:
+        if "unit" in known:
+            known["unit"] = Unit(kind=data["unit"]["kind"], id=data["unit"]["id"])
+        if "error" in known:
+            known["error"] = _error(data["error"])
+        known["attempts"] = tuple(
+            Attempt(**{**_only(Attempt, one), "error": one.get("error") and _error(one["error"])})
+            for one in data.get("attempts") or ()
+        )
+        known["truncated"] = tuple(data.get("truncated") or ())
+        known["media"] = tuple(data.get("media") or ())
+    except (TypeError, KeyError, AttributeError) as error:
+        raise RecordError(f"unit, error or attempts: {error!r}") from None
+    return CallRecord(**known)
+
+
+def _read_feedback(data: dict[str, JSON]) -> FeedbackRecord:
+    value = _number(data, "value")
+    if value is not None and not 0 <= value <= 1:
+        raise RecordError(f"value: {value!r} is not in [0, 1]")
+    if data.get("label") not in {None, "success", "failure"}:
+        raise RecordError(f"label: {data['label']!r} is neither 'success' nor 'failure'")
+    return FeedbackRecord(
+        id=_text(data, "id", required=True) or "",
+        at=_whole(data, "at"),
+        call_id=_text(data, "call_id", required=True) or "",
+        value=value,
+        label=data.get("label"),
+        comment=_text(data, "comment"),
+        correction=data.get("correction"),
+        by=_text(data, "by"),
+    )
+
+
+def _error(data: dict[str, JSON]) -> CallError:
+    return CallError(**_only(CallError, data))
+
+
+def _only(of: type[Attempt | CallError], data: dict[str, JSON]) -> dict[str, JSON]:
+    return {name: data[name] for name in of.__dataclass_fields__ if name in data}
+
+
+def _body(value: JSON) -> bytes | None:
+    return (
+        None
+        if value is None
+        else json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    )
+
+
+def _text(data: dict[str, JSON], name: str, *, required: bool = False) -> str | None:
+    value = data.get(name)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str) or not value:
+        raise RecordError(f"{name}: {value!r} is not a text")
+    return value
+
+
+def _whole(data: dict[str, JSON], name: str) -> int:
+    value = data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RecordError(f"{name}: {value!r} is not a whole number")
+    return value
+
+
+def _number(data: dict[str, JSON], name: str) -> float | None:
+    value = data.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise RecordError(f"{name}: {value!r} is not a finite number")
+    return float(value)

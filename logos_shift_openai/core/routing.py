@@ -1,0 +1,119 @@
+"""The route of a call: which experiment it belongs to, which variant its unit is assigned to, and why.
+
+Pure and deterministic: the same config, dataset, model and unit always give the same route, in any process and
+any language (vectors: `tests/contract/routing.json`). A unit's bucket is the first 8 bytes, big-endian, of
+SHA-256(salt NUL unit) modulo 10,000; it goes to the candidate when the bucket is below the share in basis points,
+so raising a share moves nobody back. Source of the rule: Kohavi, Tang, Xu, *Trustworthy Online Controlled
+Experiments*, 2020, chapter 12 (salted hashing of the randomisation unit).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from .config import SHARE_MAX, Config, Experiment
+from .records import Unit, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+BUCKETS: Final = SHARE_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The names a call can be bucketed by, most lasting first; the call's own id is always there."""
+
+    call: str
+    user: str | None = None
+    conversation: str | None = None
+
+    def pick(self, wanted: str) -> Unit:
+        """Choose the wanted kind of unit, else the next more short-lived one that the call has."""
+        if wanted == "user" and self.user:
+            return Unit("user", self.user)
+        if wanted != "call" and self.conversation:
+            return Unit("conversation", self.conversation)
+        return Unit("call", self.call)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The choice for one call.
+
+    Args:
+        assigned: Where the hash put the call; None outside every experiment.
+        experiment: The experiment it belongs to, also when it is paused or the candidate cannot be used.
+        unit: What was bucketed.
+        bucket: Where the hash put the unit, 0 to 9,999.
+        use_candidate: Whether the candidate is to be tried first.
+        why: The reason in words.
+    """
+
+    why: str
+    assigned: Variant | None = None
+    experiment: Experiment | None = None
+    unit: Unit | None = None
+    bucket: int | None = None
+    use_candidate: bool = False
+
+
+def bucket_of(salt: str, unit: str) -> int:
+    """Hash a unit into 0…9,999 for the experiment with this salt."""
+    digest = sha256(salt.encode("utf-8", "surrogatepass") + b"\0" + unit.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") % BUCKETS
+
+
+NO_CONFIG: Final = Route("no experiment is configured")
+ROUTING_OFF: Final = Route("routing is switched off here")
+ROUTE_FALSE: Final = Route("the call asked not to be routed")
+KILLED: Final = Route("the config has routing switched off")
+NO_MATCH: Final = Route("no experiment is about this dataset and model")
+
+
+def route(  # noqa: PLR0911 - a table of reasons, each with its own answer
+    config: Config | None,
+    *,
+    dataset: str,
+    model: str,
+    units: Units,
+    endpoint: str = "chat.completions",
+    providers: Collection[str] = (),
+    force: Variant | None = None,
+) -> Route:
+    """Choose the variant of a call.
+
+    Args:
+        config: The live config, None when there is none.
+        dataset: The call's dataset.
+        model: The requested model.
+        units: The names the call can be bucketed by.
+        endpoint: The endpoint called; a candidate is tried on those that it speaks.
+        providers: Names of the providers this client knows.
+        force: A variant that overrules the hash, for development and tests.
+    """
+    if config is None or not config.experiments:
+        return NO_CONFIG
+    if not config.enabled:
+        return KILLED
+    experiment = next((one for one in config.experiments if one.concerns(dataset, model)), None)
+    if experiment is None:
+        return NO_MATCH
+    if experiment.state != "running":
+        return Route(f"experiment {experiment.key} is {experiment.state}", experiment=experiment)
+    candidate = experiment.candidate
+    if endpoint not in candidate.endpoints:
+        return Route(f"candidate {candidate.model} does not speak {endpoint}", experiment=experiment)
+    if candidate.provider is not None and candidate.provider not in providers:
+        return Route(f"provider {candidate.provider} is not known to this client", experiment=experiment)
+    unit = units.pick(experiment.unit)
+    bucket = bucket_of(experiment.salt, unit.id)
+    if force is not None:
+        return Route(f"forced to {force} here", force, experiment, unit, bucket, force == "candidate")
+    if bucket < experiment.share:
+        why = f"{unit.kind} bucket {bucket} is below the share {experiment.share}"
+        return Route(why, "candidate", experiment, unit, bucket, use_candidate=True)
+    why = f"{unit.kind} bucket {bucket} is not below the share {experiment.share}"
+    return Route(why, "baseline", experiment, unit, bucket)

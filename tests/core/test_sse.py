@@ -1,0 +1,42 @@
+"""Events out of bytes, by the rules of the standard."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logos_shift_openai.core.sse import Event, events
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"data: a\n\ndata: b\n\n", [Event("", "a"), Event("", "b")]),
+        (b"data:a\r\n\r\ndata: b\r\rdata:  c\n\n", [Event("", "a"), Event("", "b"), Event("", " c")]),
+        (b"\xef\xbb\xbfdata: a\n\n", [Event("", "a")]),
+        (b": comment\ndata: a\n: more\nid: 7\nretry: 10\nnonsense\n\n", [Event("", "a")]),
+        (b"event: x\ndata: a\ndata: b\ndata\n\n", [Event("x", "a\nb\n")]),
+        (b"data: a\nevent: x\n\ndata: b\n\n", [Event("x", "a"), Event("", "b")]),
+        (b"\n\n\ndata: a\n\n\n\n: ping\n\ndata: b\n\n", [Event("", "a"), Event("", "b")]),
+        (b"event: x\n\ndata:\n\ndata\n\n", []),
+        (b"data: a\n\ndata: b", [Event("", "a")]),
+        (b"data: a\n\ndata: b\n", [Event("", "a")]),
+        (b"data: a: b\n\n", [Event("", "a: b")]),
+        ("data: ☀\n\ndata: \u2028x\n\n".encode(), [Event("", "☀"), Event("", "\u2028x")]),
+        (b"data: \xe2\x98\n\n", [Event("", "\ufffd")]),
+        (b"", []),
+    ],
+)
+def test_events(raw: bytes, expected: list[Event]):
+    """Line ends, comments, names, several data lines, a byte order mark, a cut: as the standard says."""
+    assert events(raw) == expected
+
+
+@given(st.binary(max_size=200) | st.text("data:\r\n :x{}", max_size=200).map(str.encode))
+def test_any_bytes_are_read(raw: bytes):
+    """No bytes make it raise, and a longer stream never has other events before its end."""
+    whole = events(raw)
+    for cut in range(0, len(raw), 3):
+        part = events(raw[:cut])
+        assert whole[: len(part)] == part
