@@ -5,18 +5,36 @@ from logos_shift_openai import OpenAI
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .client.clients import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
-from .client.context import context, headers
-from .client.feedback import Value, id_of
-from .client.feedback import record as record_feedback
-from .client.logos_shift import Explanation, LogosShift
-from .client.providers import Provider
-from .client.runtime import Runtime, sole_runtime
-from .client.seam import AsyncLogosShiftMixin, LogosShiftMixin
 from .errors import ConfigError, FeedbackError, LogosShiftError, SettingsError
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .client.clients import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
+    from .client.context import context, headers
+    from .client.feedback import Value, id_of
+    from .client.logos_shift import Explanation, LogosShift
+    from .client.providers import Provider
+    from .client.runtime import Runtime
+    from .client.seam import AsyncLogosShiftMixin, LogosShiftMixin
+
+# Where each name lives: imported when it is first asked for, so that the command line does not wait for the SDK.
+_HOMES = {
+    "AsyncAzureOpenAI": "clients",
+    "AsyncLogosShiftMixin": "seam",
+    "AsyncOpenAI": "clients",
+    "AzureOpenAI": "clients",
+    "Explanation": "logos_shift",
+    "LogosShift": "logos_shift",
+    "LogosShiftMixin": "seam",
+    "OpenAI": "clients",
+    "Provider": "providers",
+    "context": "context",
+    "headers": "context",
+    "id_of": "feedback",
+}
 
 __all__ = [
     "AsyncAzureOpenAI",
@@ -53,13 +71,23 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name == "logos_shift":
-            return globals().setdefault(name, LogosShift())
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return globals().setdefault(name, _shift())
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals().setdefault(name, getattr(import_module(f".client.{_HOMES[name]}", __name__), name))
+
+
+def _shift() -> LogosShift:
+    from .client.logos_shift import LogosShift  # noqa: PLC0415 - as all of the client, when it is wanted
+
+    return LogosShift()
 
 
 def _runtime() -> Runtime:
     """Give the one runtime of this process where there is one, else what the environment says."""
-    return sole_runtime() or LogosShift().runtime
+    from .client.runtime import sole_runtime  # noqa: PLC0415 - as all of the client, when it is wanted
+
+    return sole_runtime() or _shift().runtime
 
 
 def provide_feedback(
@@ -85,7 +113,9 @@ def provide_feedback(
     Raises:
         FeedbackError: there is no id, nothing is said, or the value is out of range.
     """
-    return record_feedback(_runtime(), call, value, comment=comment, correction=correction, by=by)
+    from .client.feedback import record  # noqa: PLC0415 - as all of the client, when it is wanted
+
+    return record(_runtime(), call, value, comment=comment, correction=correction, by=by)
 
 
 async def aprovide_feedback(
@@ -109,7 +139,7 @@ def explain(
     endpoint: str = "chat.completions",
 ) -> Explanation:
     """Tell where a call would go and why, without calling; by the settings of the environment."""
-    return LogosShift().explain(
+    return _shift().explain(
         model=model, user_id=user_id, conversation_id=conversation_id, dataset=dataset, endpoint=endpoint
     )
 

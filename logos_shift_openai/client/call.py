@@ -17,6 +17,8 @@ from pydantic_core import to_json
 from logos_shift_openai.core.flow import falls_back
 from logos_shift_openai.core.records import Attempt, CallError
 
+from .guard import guarded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -172,14 +174,14 @@ class Call:
         if self.ended:
             return
         self.ended = True
+        if self.chunks is not None:
+            self.runtime.forget(self)
         if self.trying is not None:
-            self.settled(None)
+            guarded(self.runtime, self.settled, None)
         self.duration = _clock() - self.started
         self.body = None
         if self.flow is not None:
             self.resend = self.flow = self.breaker = None
-        if self.chunks is not None:
-            self.runtime.forget(self)
         if self.logged:
             size = _HEAD_BYTES + self.chunks_size
             if self.request is not None:

@@ -14,18 +14,25 @@ import random as dice
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from logos_shift_openai.client.periodic import Periodic, reset_in_child
 from logos_shift_openai.client.wire import UnauthorizedError, UnavailableError, Wire, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from logos_shift_openai.client.counters import Counters
     from logos_shift_openai.client.wire import ConfigAnswer
 
-    OnConfig = Callable[[bytes], "float | None"]
+    OnConfig = Callable[[bytes], float | None]
+
+    class ConfigWire(Protocol):
+        """What an address source asks of a `Wire`."""
+
+        def get_config(self, etag: str | None, timeout: float) -> ConfigAnswer: ...  # noqa: D102
+
 
 _logger = logging.getLogger("logos_shift_openai")
 
@@ -33,12 +40,6 @@ _MAX_BYTES = 4 * 2**20
 _UNAUTHORIZED_WAIT = 300.0
 _LONGEST_WAIT = 300.0
 _LEAST_POLL = 1.0
-
-
-class ConfigWire(Protocol):
-    """What an address source asks of a `Wire`."""
-
-    def get_config(self, etag: str | None, timeout: float) -> ConfigAnswer: ...  # noqa: D102
 
 
 class _Confirmed:

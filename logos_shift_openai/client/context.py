@@ -59,6 +59,11 @@ EMPTY: Final = CallContext()
 current: ContextVar[CallContext] = ContextVar("logos_shift_context", default=EMPTY)
 
 
+def _text(value: object) -> str | None:
+    """Take an id that is a number for its text, as `headers` does."""
+    return None if value is None else str(value)
+
+
 class context:  # noqa: N801 - used like a function
     """Say something about every call made inside a `with` block, however deep.
 
@@ -86,7 +91,14 @@ class context:  # noqa: N801 - used like a function
     ) -> None:
         self._ids: deque[str] = deque(maxlen=_IDS_KEPT)
         self._said = CallContext(
-            dataset, user_id, conversation_id, dict(metadata) if metadata else _NONE, log, route, None, (self._ids,)
+            _text(dataset),
+            _text(user_id),
+            _text(conversation_id),
+            dict(metadata) if metadata else _NONE,
+            log,
+            route,
+            None,
+            (self._ids,),
         )
         self._tokens: list[Token[CallContext]] = []
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _MAX_REASONS = 256  # a server names reasons too; a hostile one must not grow our memory
 
 REASONS = {
+    "sampled_out": "calls that sampling left out",
+    "internal_error": "errors of ours that were kept from a call",
     "recorded": "records handed to the spool",
     "sent": "records the server took for the first time",
     "seen": "records the server already had",

@@ -1,7 +1,7 @@
 """The two drivers, sync and async: they make the attempts that `core.flow` decides, through the SDK.
 
-What the SDK raises is raised again outside of every handler, so that the caller gets the error as it was, with no other
-attempt's error as its context.
+What the SDK raises goes on as it is, raised by no statement of ours; the next attempt begins outside of the handler, so
+that no other attempt's error becomes the context of the caller's.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import openai
+from openai import NotGiven
 from pydantic import BaseModel
 
 from logos_shift_openai.core.flow import BASELINE, Outcome, Try
@@ -20,6 +21,8 @@ from .streams import adopt, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from logos_shift_openai.core.config import Fallback
 
     from .logos_shift import LogosShift
 
@@ -41,46 +44,40 @@ def drive(
         args: Passed on.
         kwargs: Passed on.
     """
-    attempt: Try | None = _first(call)
-    while attempt is not None:
-        send, sent = _prepared(call, attempt, shift, plain, options, False, (cast_to, args, kwargs))
-        problem: BaseException
+    attempt = guarded(call.runtime, _first, call) or BASELINE
+    while True:
+        attempt, send, sent = _prepared(call, attempt, shift, plain, options, False, (cast_to, args, kwargs))
         since = _clock()
         try:
             answer = send(cast_to, sent, *args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            problem = error
+        except BaseException as problem:
+            following = _next(call, attempt, since, problem)
+            if following is None:
+                raise
+            attempt = following
         else:
             guarded(call.runtime, _answered, call, attempt, since, answer)
             return answer
-        attempt = guarded(call.runtime, _failed, call, attempt, since, problem)
-    try:
-        raise problem
-    finally:
-        del problem
 
 
 async def drive_async(
     call: Call, shift: LogosShift, plain: Callable[..., Any], options: Any, cast_to: Any, args: Any, kwargs: Any
 ) -> Any:
     """Make the attempts of a call, asynchronously; see `drive`."""
-    attempt: Try | None = _first(call)
-    while attempt is not None:
-        send, sent = _prepared(call, attempt, shift, plain, options, True, (cast_to, args, kwargs))
-        problem: BaseException
+    attempt = guarded(call.runtime, _first, call) or BASELINE
+    while True:
+        attempt, send, sent = _prepared(call, attempt, shift, plain, options, True, (cast_to, args, kwargs))
         since = _clock()
         try:
             answer = await send(cast_to, sent, *args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            problem = error
+        except BaseException as problem:
+            following = _next(call, attempt, since, problem)
+            if following is None:
+                raise
+            attempt = following
         else:
             guarded(call.runtime, _answered, call, attempt, since, answer)
             return answer
-        attempt = guarded(call.runtime, _failed, call, attempt, since, problem)
-    try:
-        raise problem
-    finally:
-        del problem
 
 
 def _first(call: Call) -> Try:
@@ -89,15 +86,20 @@ def _first(call: Call) -> Try:
 
 def _prepared(
     call: Call, attempt: Try, shift: LogosShift, plain: Callable[..., Any], options: Any, in_loop: bool, rest: Any
-) -> tuple[Callable[..., Any], Any]:
-    """Choose the client and make the options of one attempt; the caller's options stay as they are."""
+) -> tuple[Try, Callable[..., Any], Any]:
+    """Choose the client and make the options of one attempt; the caller's options stay as they are.
+
+    An attempt at the candidate that cannot even be prepared becomes one at the baseline.
+    """
     if attempt.variant == "candidate":
         ready = guarded(call.runtime, _for_candidate, call, shift, plain, options, in_loop, rest)
         if ready is not None:
-            return ready
+            return attempt, *ready
+        call.flow = call.resend = None
+        guarded(call.runtime, call.held_back, "the attempt could not be prepared")
     sent = options.__copy__()
     sent.post_parser = _parser(call, options.post_parser)
-    return plain, sent
+    return BASELINE, plain, sent
 
 
 def _for_candidate(
@@ -115,9 +117,11 @@ def _for_candidate(
         client = clients.for_loop() if in_loop else clients.sync()
         send = (openai.AsyncOpenAI if in_loop else openai.OpenAI).request.__get__(client)
         _strip(sent)
-    if experiment.fallback.enabled:
-        sent.max_retries = 0
-    _limit_time(sent, experiment.fallback.timeout_seconds)
+    caller = plain.__self__  # type: ignore[attr-defined]  # a bound method of the caller's client
+    sent.max_retries = 0 if experiment.fallback.enabled else options.get_max_retries(caller.max_retries)
+    sent.timeout = _time_for(
+        caller.timeout if isinstance(sent.timeout, NotGiven) else sent.timeout, experiment.fallback
+    )
     if call.stream:
         resend = _resend_async if in_loop else _resend
         call.resend = resend(call, plain, options, rest)
@@ -134,10 +138,12 @@ def _strip(sent: Any) -> None:
     sent.idempotency_key = None
 
 
-def _limit_time(sent: Any, seconds: float | None) -> None:
-    given = sent.timeout
-    if seconds is not None and not (isinstance(given, (int, float)) and given <= seconds):
-        sent.timeout = seconds
+def _time_for(callers: Any, fallback: Fallback) -> Any:
+    """Choose the shorter of the caller's own timeout and the candidate's budget."""
+    longest = getattr(callers, "read", callers)
+    if fallback.timeout_seconds is None or (longest is not None and longest <= fallback.timeout_seconds):
+        return callers
+    return fallback.timeout_seconds
 
 
 def _resend(call: Call, plain: Callable[..., Any], options: Any, rest: Any) -> Callable[[], Any]:
@@ -183,7 +189,7 @@ def _parser(call: Call, inner: Any) -> Callable[[Any], Any]:
         else:
             guarded(call.runtime, call.snapshot_answer, parsed)
         answer = inner(parsed) if callable(inner) else parsed
-        tag(answer, call.id)
+        guarded(call.runtime, tag, answer, call.id)
         return answer
 
     return parser
@@ -213,6 +219,18 @@ def _answered(call: Call, attempt: Try, since: float, answer: Any) -> None:
 def _body(response: Any) -> bytes | None:
     content: bytes = response.content
     return content if content[:1] in {b"{", b"["} else encode(content.decode("utf-8", "replace"))
+
+
+def _next(call: Call, attempt: Try, since: float, problem: BaseException) -> Try | None:
+    """Give the next attempt after a failed one, or None when the caller gets the error.
+
+    With an error of ours in between, the caller gets what the baseline says: the candidate's error is not the caller's.
+    """
+    try:
+        return _failed(call, attempt, since, problem)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with us
+        call.runtime.broken(_failed, error)
+        return BASELINE if attempt.variant == "candidate" and isinstance(problem, Exception) else None
 
 
 def _failed(call: Call, attempt: Try, since: float, problem: BaseException) -> Try | None:

@@ -90,7 +90,7 @@ class Encoder:
             parent=call.context.parent,
             name=call.name,
             unit=route.unit,
-            user_id=call.context.user_id,
+            user_id=call.context.user_id or (route.unit.id if route.unit and route.unit.kind == "user" else None),
             conversation_id=call.context.conversation_id,
             metadata=metadata,
             requested_model=call.requested_model,

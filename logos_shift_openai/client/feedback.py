@@ -11,6 +11,7 @@ from logos_shift_openai.errors import FeedbackError
 
 from .call import encode
 from .endpoints import new_id
+from .guard import guarded
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -59,10 +60,18 @@ def record(
         raise FeedbackError("feedback: give a value, a comment or a correction")
     said_id = new_id()
     said = FeedbackRecord(said_id, unix_ms(said_id), call_id, number, label, comment, correction, by)
+    try:
+        size = 512 + len(encode([comment, correction]))
+    except Exception as error:  # noqa: BLE001 - a circular value, one of endless depth
+        raise FeedbackError(f"feedback: it cannot be written as JSON ({type(error).__name__})") from None
+    guarded(runtime, _hand_over, runtime, said, size)
+    return said_id
+
+
+def _hand_over(runtime: Runtime, said: FeedbackRecord, size: int) -> None:
     if not runtime.started:
         runtime.start()
-    runtime.recorder.put(said, 512 + len(encode([comment, correction])))
-    return said_id
+    runtime.recorder.put(said, size)
 
 
 def _read(value: Value) -> tuple[float | None, Literal["success", "failure"] | None]:

@@ -75,9 +75,7 @@ class FileLock:
             self._remove()
         if self._fd is not None and _still(self._fd, self._inode):
             with contextlib.suppress(OSError):  # closing below gives it back as well
-                _unlock(
-                    self._fd
-                )  # a process started by other means than Python's fork may still have the file open
+                _unlock(self._fd)  # a process started by other means than Python's fork may still have the file open
         self.abandon()
         if remove and sys.platform == "win32":  # an open file cannot be removed there
             self._remove()
@@ -92,9 +90,7 @@ class FileLock:
             os.close(fd)
 
     def _remove(self) -> None:
-        with contextlib.suppress(
-            OSError
-        ):  # gone already, or a read-only folder: an unlocked file harms nobody
+        with contextlib.suppress(OSError):  # gone already, or a read-only folder: an unlocked file harms nobody
             self.path.unlink()
 
 
@@ -169,9 +165,7 @@ class OwnFolder:
         if self._fd is None:
             return not self.folder.exists()
         if not _still(self._fd, self._inode):
-            self._fd = (
-                None  # closed by someone who closes every file; the number may be another file's by now
-            )
+            self._fd = None  # closed by someone who closes every file; the number may be another file's by now
             return True
         return os.fstat(self._fd).st_nlink == 0
 
@@ -250,9 +244,7 @@ class OwnFolder:
 
     def sealed(self) -> list[Path]:
         """Return our segments that are not being written."""
-        return [
-            path for path in segments_in(self.folder) if self._fd is None or _number(path) != self._number
-        ]
+        return [path for path in segments_in(self.folder) if self._fd is None or _number(path) != self._number]
 
     def leave(self) -> None:
         """Give the folder up; remove it if nothing waits in it."""

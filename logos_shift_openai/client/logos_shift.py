@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from logos_shift_openai.core.ids import fraction
 from logos_shift_openai.core.routing import ROUTING_OFF, Units, route
 
 from . import feedback as _feedback
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
 
-    from logos_shift_openai.core.redaction import Redaction
+from logos_shift_openai.core.redaction import Redaction  # noqa: TC001 - read by whoever asks for the annotations
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,18 @@ class LogosShift:
         if found is None:
             found = self._providers.setdefault(name, ProviderClients(self.settings.providers[name]))
         return found
+
+    def records(self, call_id: str, context: CallContext, dataset: str) -> bool:
+        """Decide whether a call is recorded; one that sampling leaves out is counted."""
+        settings = self.settings
+        if context.log is False or not (settings.logging and settings.enabled):
+            return False
+        config = self.runtime.config
+        rate = settings.sample_rate if config is None else settings.sample_rate * config.sampling.of(dataset)
+        if rate >= 1.0 or fraction(call_id) < rate:
+            return True
+        self.runtime.counters.add("sampled_out")
+        return False
 
     def explain(
         self,

@@ -18,20 +18,22 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from types import MethodType
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
+
+    class _Forkable(Protocol):
+        def after_fork(self) -> None: ...
+
 
 _logger = logging.getLogger("logos_shift_openai")
 
 _FIRST_BACKOFF = 0.5
 _LAST_BACKOFF = 60.0
 _START_AGAIN = 1.0  # seconds between two tries when the system gives no thread
-
-
-class _Forkable(Protocol):
-    def after_fork(self) -> None: ...
 
 
 _forkables: weakref.WeakSet[_Forkable] = weakref.WeakSet()
@@ -68,7 +70,8 @@ class Periodic:
 
     Args:
         name: the thread's name; a failing step is counted as `<name>_failed`, dashes turned to underscores.
-        step: does one turn of work and returns the seconds to the next one, or None to sleep until woken.
+        step: does one turn of work and returns the seconds to the next one, or None to sleep until woken. A method
+            does not keep its object alive: when that is dropped, the thread ends.
         count: called with a reason whenever there is something to count.
         clock: seconds that never go back.
     """
@@ -84,7 +87,7 @@ class Periodic:
         self.asked = False
         """True during a turn that `run_now` asked for: the step then does all its work, without waiting."""
         self._name = name
-        self._step = step
+        self._step = weakref.WeakMethod(step) if isinstance(step, MethodType) else lambda: step
         self._count = count
         self._clock = clock
         self._failures = 0
@@ -186,8 +189,9 @@ class Periodic:
 
     def _turn(self, *, asked: bool) -> float | None:
         self.asked = asked
+        step = self._step()
         try:
-            wait = self._step()
+            wait = None if step is None else step()
         except BaseException as error:  # a user's callable may raise anything, SystemExit too
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise

@@ -10,6 +10,7 @@ import atexit
 import hashlib
 import logging
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from logos_shift_openai.core.redaction import Redaction
 from .config_source import FileSource, UrlSource
 from .counters import Counters
 from .encoding import Encoder
+from .guard import guarded
 from .recorder import Recorder
 from .spool import Spool
 from .uploader import Uploader
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .settings import Settings
 
-EXIT_SECONDS: Final = 2.0
+EXIT_SECONDS: Final = 1.7  # the interpreter's own end comes after it, and two seconds are promised
 _STREAM_FACTOR: Final = 4  # the bytes of a stream are several times those of the answer folded from it
 log = logging.getLogger("logos_shift_openai")
 
@@ -79,12 +81,7 @@ class Runtime:
         """Start what runs in the background; cheap when it runs already."""
         self.started = True
         if self._settings.url is None:
-            self.counters.say_once(
-                log,
-                "no-server",
-                "logos_shift_openai: no LOGOS_SHIFT_URL is set; records stay in %s",
-                self._settings.home,
-            )
+            log.info("no LOGOS_SHIFT_URL is set; records stay in %s", self._settings.home)
         self.source.start()
         if self.uploader is not None:
             self.uploader.start()
@@ -108,9 +105,13 @@ class Runtime:
     def _encode(self, item: Any) -> bytes:
         line = self._encoder(item)
         if self._settings.filename is not None:
-            with self._settings.filename.open("ab") as file:
-                file.write(line)
+            guarded(self, self._also_write, self._settings.filename, line)  # the spool gets it all the same
         return line
+
+    @staticmethod
+    def _also_write(path: Path, line: bytes) -> None:
+        with path.open("ab") as file:
+            file.write(line)
 
     def breaker(self, experiment: Experiment) -> Breaker:
         """Give the breaker of an experiment's candidate."""
@@ -133,7 +134,10 @@ class Runtime:
         name = f"{getattr(do, '__name__', do)}: {type(error).__name__}"
         if name not in self._said_broken:
             self._said_broken.add(name)
-            log.warning("logos_shift_openai: an error of ours was kept from a call: %s", name, exc_info=error)
+            try:
+                log.warning("logos_shift_openai: an error of ours was kept from a call: %s", name, exc_info=error)
+            except Exception:  # noqa: BLE001 - a user's log handler must not break the call either
+                self.counters.add("log_failed")
 
     def stats(self) -> dict[str, Any]:
         """Count what was recorded, sent, spooled and dropped, by reason; the config's version and age in seconds."""
@@ -169,12 +173,12 @@ class Runtime:
         """
         for call in list(self._open.values()):
             call.complete = False
-            call.end()
-        self.recorder.close(deadline)
+            guarded(self, call.end)
+        guarded(self, self.recorder.close, deadline)
         if self.uploader is not None:
-            self.uploader.close(deadline)
-        self.source.stop(0.0)
-        self.spool.close()
+            guarded(self, self.uploader.close, deadline)
+        guarded(self, self.source.stop, 0.0)
+        guarded(self, self.spool.close, max(0.0, deadline - time.monotonic()))
 
     def after_fork(self) -> None:
         """Begin anew in a child: what is under way is the parent's."""
@@ -187,6 +191,7 @@ class Runtime:
 _all: WeakSet[Runtime] = WeakSet()
 _shared: dict[Any, Runtime] = {}
 _making = threading.Lock()
+_told = False
 
 
 def runtime_for(settings: Settings) -> Runtime:
@@ -219,6 +224,15 @@ def close_all() -> None:
             runtime.broken(runtime.close, error)
 
 
+def _before_fork() -> None:
+    """See to it that a child of `multiprocessing` closes too: it ends without the interpreter's own exit."""
+    global _told  # noqa: PLW0603 - once is enough
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and not _told:
+        _told = True
+        util.register_after_fork(close_all, lambda close: util.Finalize(None, close, exitpriority=0))
+
+
 def _after_fork_in_child() -> None:
     global _making  # noqa: PLW0603 - a lock held by a thread that the child does not have
     _making = threading.Lock()
@@ -228,4 +242,4 @@ def _after_fork_in_child() -> None:
 
 atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

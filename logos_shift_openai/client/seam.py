@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from logos_shift_openai.core.flow import flow
-from logos_shift_openai.core.ids import fraction
 from logos_shift_openai.core.routing import NO_CONFIG, ROUTE_FALSE, ROUTING_OFF, Route, Units, route
 
 from .call import Call
@@ -50,6 +49,8 @@ class _Joined:
 
 def take(client: Any, logos_shift: LogosShift | None) -> None:
     """Give a client its `LogosShift`; a class further down the line that was given none keeps it."""
+    if not isinstance(logos_shift, LogosShift | None):
+        raise TypeError(f"logos_shift: {type(logos_shift).__name__} is not a LogosShift")
     if logos_shift is not None or "_logos_shift" not in client.__dict__:
         client._logos_shift = LogosShift() if logos_shift is None else logos_shift  # noqa: SLF001 - one of us
         client._logos_shift_said = EMPTY  # noqa: SLF001
@@ -87,7 +88,7 @@ def begin(client: Any, options: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Ca
     if given and isinstance(given, Mapping):
         for name in given:
             if is_ours(name):
-                said = read_headers(given).over(said)
+                said = guarded(shift.runtime, _said, given, said) or said
                 options = copying.copy(options)
                 options.headers = {name: value for name, value in given.items() if not is_ours(name)}
                 break
@@ -97,12 +98,16 @@ def begin(client: Any, options: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Ca
     return options, guarded(shift.runtime, _begun, shift, client, options, endpoint, said, bool(kwargs.get("stream")))
 
 
+def _said(given: Mapping[str, Any], farther: CallContext) -> CallContext:
+    return read_headers(given).over(farther)
+
+
 def _begun(shift: LogosShift, client: Any, options: Any, endpoint: str, said: CallContext, stream: bool) -> Call | None:
     body = body_of(options)
     if body is None:
         return None
     runtime = shift.runtime
-    if not runtime.started:
+    if not runtime.started and shift.settings.enabled:
         runtime.start()
     context = current.get()
     if context is not EMPTY or said is not EMPTY:
@@ -126,7 +131,7 @@ def _begun(shift: LogosShift, client: Any, options: Any, endpoint: str, said: Ca
         model if isinstance(model, str) else None,
         body,
         stream,
-        _logged(shift, context, dataset, call_id),
+        shift.records(call_id, context, dataset),
     )
     if chosen.use_candidate:
         _toward_candidate(call, client)
@@ -166,18 +171,6 @@ def _route(
         providers=settings.providers,
         force=settings.force_variant,
     )
-
-
-def _logged(shift: LogosShift, context: CallContext, dataset: str, call_id: str) -> bool:
-    settings = shift.settings
-    if context.log is False or not (settings.logging and settings.enabled):
-        return False
-    config = shift.runtime.config
-    rate = settings.sample_rate if config is None else settings.sample_rate * config.sampling.of(dataset)
-    if rate >= 1.0 or fraction(call_id) < rate:
-        return True
-    shift.runtime.counters.add("sampled_out")
-    return False
 
 
 def _toward_candidate(call: Call, client: Any) -> None:

@@ -171,7 +171,7 @@ def _variable(setting: Setting, text: str) -> Any:
 
 
 def _argument(setting: Setting, given: Any) -> Any:
-    if isinstance(given, (Redaction, os.PathLike)) or (setting.argument == "redact" and callable(given)):
+    if isinstance(given, Redaction) or (setting.argument == "redact" and callable(given)):
         return given
     if isinstance(given, bool) and setting.read is not _flag:
         raise SettingsError(f"{setting.argument}: {given!r} is not {setting.takes}")

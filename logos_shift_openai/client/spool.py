@@ -26,8 +26,7 @@ import re
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from logos_shift_openai.client.file_lock import (
     BINARY,
@@ -58,8 +57,7 @@ _SCAN_EVERY = 5.0  # seconds between two looks at what the whole destination tak
 _MAX_ADOPTED = 16  # folders held at once; the others wait, or another process takes them
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """Lines to send in one go; `path` is None for lines that are in memory only."""
 
     path: Path | None
@@ -111,9 +109,7 @@ class Spool:
         self._guard = threading.RLock()
         self._own: OwnFolder | None = None
         self._adopted: dict[Path, FileLock] = {}
-        self._unusable: set[Path] = (
-            set()
-        )  # segments that can be neither deleted nor moved: never sent twice by us
+        self._unusable: set[Path] = set()  # segments that can be neither deleted nor moved: never sent twice by us
         self._memory: deque[bytes] = deque()
         self._memory_bytes = 0
         self._taken: Segment | None = None  # the segment from memory that is being sent
@@ -312,9 +308,7 @@ class Spool:
         if not self._guard.acquire(timeout=max(0.0, timeout)):
             return
         try:
-            if (
-                self._taken is not None
-            ):  # sending it was not seen to end: better twice than never, ids tell them apart
+            if self._taken is not None:  # sending it was not seen to end: better twice than never, ids tell them apart
                 self._memory.extendleft(reversed(lines_of(self._taken.data)))
                 self._taken = None
             self._write(self._forget_memory())

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _set = object.__setattr__
 
 
+class EmptyStreamError(Exception):
+    """A candidate's stream that ended before it began; recorded, never raised."""
+
+
 class Sentinel:
     """Ends the call when the response that holds it is collected."""
 
@@ -45,24 +49,25 @@ class Sentinel:
 def watch(call: Call, response: Any) -> None:
     """Watch an HTTP response that has not been read yet (`httpx` or `httpx2`, sync or async)."""
     call.begin_watching()
-    call.runtime.remember(call)
     response.logos_shift_sentinel = Sentinel(call)
     response.iter_bytes = _reading(call, response)
     response.aiter_bytes = _async_reading(call, response)
     response.close = _closing(call, response)
     response.aclose = _async_closing(call, response)
+    call.runtime.remember(call)  # last: what could not be watched to its end must not be kept for ever
 
 
 def _reading(call: Call, response: Any) -> Callable[..., Iterator[bytes]]:
     def iter_bytes(*args: Any, **kwargs: Any) -> Iterator[bytes]:
-        keep = call.keeper()
+        keep = guarded(call.runtime, call.keeper)
         try:
             for data in type(response).iter_bytes(response, *args, **kwargs):
-                keep(data)
+                if keep is not None:
+                    guarded(call.runtime, keep, data)
                 call.reading = False
                 yield data
                 call.reading = True
-            call.read_whole()
+            guarded(call.runtime, call.read_whole)
         finally:
             call.reading = False
             guarded(call.runtime, _end_if_closed, call)
@@ -72,14 +77,15 @@ def _reading(call: Call, response: Any) -> Callable[..., Iterator[bytes]]:
 
 def _async_reading(call: Call, response: Any) -> Callable[..., AsyncIterator[bytes]]:
     async def aiter_bytes(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
-        keep = call.keeper()
+        keep = guarded(call.runtime, call.keeper)
         try:
             async for data in type(response).aiter_bytes(response, *args, **kwargs):
-                keep(data)
+                if keep is not None:
+                    guarded(call.runtime, keep, data)
                 call.reading = False
                 yield data
                 call.reading = True
-            call.read_whole()
+            guarded(call.runtime, call.read_whole)
         finally:
             call.reading = False
             guarded(call.runtime, _end_if_closed, call)
@@ -129,23 +135,26 @@ def adopt(call: Call, stream: Any) -> None:
     stream.logos_shift_id = call.id
     call.delivered = 0
     if call.chunks is None:
-        watch(call, stream.response)
+        guarded(call.runtime, watch, call, stream.response)
     wrap = _async_chunks if isinstance(stream, openai.AsyncStream) else _chunks
     stream._iterator = wrap(call, ref(stream), stream._iterator)  # noqa: SLF001 - the one place a stream can be joined
 
 
 def _chunks(call: Call, stream: ref[Any], source: Any) -> Iterator[Any]:
     call_id = call.id
-    problem: BaseException | None = None
     try:
         while True:
             call.pulling = True
             try:
                 chunk = next(source)
             except StopIteration:
-                return
-            except Exception as error:  # noqa: BLE001 - raised again below, out of its own context
-                problem = error
+                other = _instead_of_nothing(call)
+                if other is None:
+                    return
+            except Exception as problem:
+                other = _instead(call, problem)
+                if other is None:
+                    raise
             else:
                 call.pulling = False
                 call.delivered += 1
@@ -157,12 +166,8 @@ def _chunks(call: Call, stream: ref[Any], source: Any) -> Iterator[Any]:
                     pass  # a chunk of the caller's own type that takes no attribute
                 yield chunk
                 continue
-            other = _instead(call, problem)
-            if other is None:
-                raise problem
-            source, problem = _moved(call, stream(), other()), None
+            source = _moved(call, stream(), other())
     finally:
-        problem = None
         call.pulling = False
         source.close()
         guarded(call.runtime, call.end)
@@ -170,16 +175,19 @@ def _chunks(call: Call, stream: ref[Any], source: Any) -> Iterator[Any]:
 
 async def _async_chunks(call: Call, stream: ref[Any], source: Any) -> AsyncIterator[Any]:
     call_id = call.id
-    problem: BaseException | None = None
     try:
         while True:
             call.pulling = True
             try:
                 chunk = await source.__anext__()
             except StopAsyncIteration:
-                return
-            except Exception as error:  # noqa: BLE001 - raised again below, out of its own context
-                problem = error
+                other = _instead_of_nothing(call)
+                if other is None:
+                    return
+            except Exception as problem:
+                other = _instead(call, problem)
+                if other is None:
+                    raise
             else:
                 call.pulling = False
                 call.delivered += 1
@@ -191,20 +199,31 @@ async def _async_chunks(call: Call, stream: ref[Any], source: Any) -> AsyncItera
                     pass  # a chunk of the caller's own type that takes no attribute
                 yield chunk
                 continue
-            other = _instead(call, problem)
-            if other is None:
-                raise problem
-            source, problem = _moved(call, stream(), await other()), None
+            source = _moved(call, stream(), await other())
     finally:
-        problem = None
         call.pulling = False
         await source.aclose()
         guarded(call.runtime, call.end)
 
 
 def _instead(call: Call, problem: BaseException) -> Callable[[], Any] | None:
-    """Give the way to the baseline when the candidate failed before its first chunk, else note the error."""
-    return guarded(call.runtime, _instead_of, call, problem)
+    """Give the way to the baseline when the candidate failed before its first chunk, else note the error.
+
+    With an error of ours in between, the caller gets what the baseline says, as in `drive`.
+    """
+    try:
+        return _instead_of(call, problem)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with us
+        call.runtime.broken(_instead_of, error)
+        resend, call.resend = call.resend, None
+        return resend if call.delivered == 0 else None
+
+
+def _instead_of_nothing(call: Call) -> Callable[[], Any] | None:
+    """Give the way to the baseline when the candidate's stream ended without a chunk."""
+    if call.delivered or call.resend is None:
+        return None
+    return _instead(call, EmptyStreamError("the stream ended without a chunk"))
 
 
 def _instead_of(call: Call, problem: BaseException) -> Callable[[], Any] | None:
@@ -226,9 +245,15 @@ def _instead_of(call: Call, problem: BaseException) -> Callable[[], Any] | None:
 
 def _moved(call: Call, stream: Any, other: Any) -> Any:
     """Go on with the baseline's stream in place of the candidate's; `other` is a plain stream of the SDK."""
-    if stream is not None:
-        stream.response.logos_shift_sentinel.call = None
-        stream.response = other.response
-    watch(call, other.response)
+    guarded(call.runtime, _watch_instead, call, stream, other.response)
     call.delivered = 0
     return other._iterator  # noqa: SLF001 - its frame keeps `other` alive
+
+
+def _watch_instead(call: Call, stream: Any, response: Any) -> None:
+    if stream is not None:
+        sentinel = getattr(stream.response, "logos_shift_sentinel", None)
+        stream.response = response
+        if sentinel is not None:
+            sentinel.call = None
+    watch(call, response)

@@ -11,7 +11,7 @@ import json
 import logging
 import random as dice
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from logos_shift_openai.client.periodic import Periodic, reset_in_child
 from logos_shift_openai.client.spool import lines_of
@@ -24,10 +24,17 @@ from logos_shift_openai.client.wire import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Protocol
 
     from logos_shift_openai.client.counters import Counters
     from logos_shift_openai.client.spool import Segment, Spool
     from logos_shift_openai.client.wire import Receipt, RefusedLine
+
+    class RecordsWire(Protocol):
+        """What the uploader asks of a `Wire`."""
+
+        def post_records(self, ndjson: bytes, timeout: float) -> Receipt: ...  # noqa: D102
+
 
 _logger = logging.getLogger("logos_shift_openai")
 
@@ -38,12 +45,6 @@ _UNAUTHORIZED_WAIT = 300.0
 _ADOPT_EVERY = 60.0
 _LEAST_TIMEOUT = 0.05
 _HANGS_AFTER = 1.0  # seconds without an answer after which the exit no longer waits for it
-
-
-class RecordsWire(Protocol):
-    """What the uploader asks of a `Wire`."""
-
-    def post_records(self, ndjson: bytes, timeout: float) -> Receipt: ...  # noqa: D102
 
 
 class Uploader:
@@ -211,9 +212,7 @@ class Uploader:
             if place is not None:
                 self._spool.refuse([lines[place]], refused.why, self._segment)
         if receipt.refused:
-            self._say(
-                "refused", "the server refused %d lines; they are kept in refused/", len(receipt.refused)
-            )
+            self._say("refused", "the server refused %d lines; they are kept in refused/", len(receipt.refused))
 
     def _piece_done(self) -> None:
         self._pieces.pop(0)

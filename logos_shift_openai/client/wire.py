@@ -16,14 +16,38 @@ import os
 import threading
 import time
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from logos_shift_openai.client.periodic import reset_in_child
 from logos_shift_openai.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Protocol
+
+    class _Raw(Protocol):
+        def read(self, amt: int, *, decode_content: bool) -> bytes: ...
+
+    class Answer(Protocol):
+        """What we use of `requests.Response`."""
+
+        @property
+        def status_code(self) -> int: ...  # noqa: D102
+        @property
+        def headers(self) -> Mapping[str, str]: ...  # noqa: D102
+        @property
+        def raw(self) -> _Raw: ...  # noqa: D102
+        def close(self) -> None: ...  # noqa: D102
+
+    class Session(Protocol):
+        """What we use of `requests.Session`."""
+
+        def request(self, method: str, url: str, **options: object) -> Answer: ...  # noqa: D102
+
+    class _Signable(Protocol):
+        @property
+        def headers(self) -> dict[str, str]: ...
+
 
 _MAX_ANSWER = 4 * 2**20
 _GZIP = 31  # zlib's window bits for the gzip format
@@ -63,8 +87,7 @@ class RetryLaterError(UnavailableError):
     """The server asks to wait (429, or a Retry-After)."""
 
 
-@dataclass(frozen=True)
-class RefusedLine:
+class RefusedLine(NamedTuple):
     """A line the server would not take: its place from 1, its record's id if readable, and why."""
 
     line: int
@@ -72,8 +95,7 @@ class RefusedLine:
     why: str
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The server's answer to a batch: how many lines were new, how many it had already, which it refused."""
 
     new: int
@@ -81,34 +103,11 @@ class Receipt:
     refused: tuple[RefusedLine, ...] = ()
 
 
-@dataclass(frozen=True)
-class ConfigAnswer:
+class ConfigAnswer(NamedTuple):
     """A config document, or `body` None where it is still the one known by its `etag`."""
 
     body: bytes | None
     etag: str | None
-
-
-class _Raw(Protocol):
-    def read(self, amt: int, *, decode_content: bool) -> bytes: ...
-
-
-class Answer(Protocol):
-    """What we use of `requests.Response`."""
-
-    @property
-    def status_code(self) -> int: ...  # noqa: D102
-    @property
-    def headers(self) -> Mapping[str, str]: ...  # noqa: D102
-    @property
-    def raw(self) -> _Raw: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
-
-
-class Session(Protocol):
-    """What we use of `requests.Session`."""
-
-    def request(self, method: str, url: str, **options: object) -> Answer: ...  # noqa: D102
 
 
 # Forking while another thread is in the middle of an import leaves that module locked for ever in the child.
@@ -257,11 +256,6 @@ class Wire:
                 raise UnavailableError("answer too long")
             if self._clock() > deadline:
                 raise UnavailableError("answer too slow")
-
-
-class _Signable(Protocol):
-    @property
-    def headers(self) -> dict[str, str]: ...
 
 
 def _check(answer: Answer) -> None:

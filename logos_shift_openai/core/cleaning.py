@@ -6,14 +6,18 @@ the caller keeps nothing of the body. JSON inside a text, as in the arguments of
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from . import key_paths, media
 from .json_text import MAX_DEPTH, Document, Json, Number, Place, write
 from .redaction_finders import ESCAPED_ASCII, SEPARATORS, Finder, Raw
 from .redaction_secrets import names_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KEY = "key"
 """What the values of named keys are counted as, and the word in their replacement text."""
@@ -88,16 +92,15 @@ class Walk:
             return self._list(value, place, states, depth + 1)
         return value
 
-    def _object(
-        self, members: dict[str, Json], place: Place, states: Sequence[key_paths.State], depth: int
-    ) -> Json:
+    def _object(self, members: dict[str, Json], place: Place, states: Sequence[key_paths.State], depth: int) -> Json:
         cleaned: dict[str, Json] = {}
+        alike: Counter[str] = Counter()
         same = True
         for key, member in members.items():
             kept = self._member(members, key, Place(key, place), states, depth)
             name = self._name(key)
             if name is not key:
-                name = _unlike(name, cleaned, members)
+                name = _unlike(name, members, alike)
             same = same and kept is member and name is key
             cleaned[name] = kept
         return members if same else cleaned
@@ -109,12 +112,12 @@ class Walk:
         below, named = key_paths.advance(states, key) if states else ((), False)
         if named:
             return self._by_key()
-        if isinstance(member, str) and not isinstance(member, Number):
+        if isinstance(member, str):
             if self._by_name and names_secret(key, member):
                 self.counts["secrets"] += 1
                 return "[redacted:secrets]"
             above = place.above.key if place.above else None
-            if self._active.media and media.is_place(above, key, members):
+            if self._active.media and not isinstance(member, Number) and media.is_place(above, key, members):
                 found = media.in_place(member)
                 if found is not None:
                     self._note(found, place)
@@ -146,23 +149,22 @@ class Walk:
         return self._plain(key) if self._active.finders else key
 
     def _text(self, text: str, place: Place, states: Sequence[key_paths.State], depth: int) -> str:
-        inner = self._inner(text, place, states, depth)
-        if self._active.media and ";base64," in inner:
-            return self._around_media(inner, place)
-        return self._plain(inner)
+        if _looks_like_json(text) and self._layers < _MOST_LAYERS:
+            inner = self._json(text, place, states, depth)
+            if inner is not None:
+                return inner
+        if self._active.media and ";base64," in text:
+            return self._around_media(text, place)
+        return self._plain(text)
 
-    def _inner(self, text: str, place: Place, states: Sequence[key_paths.State], depth: int) -> str:
-        """Clean a text that is itself JSON as JSON; anything else comes back as it is."""
-        if (
-            not _looks_like_json(text)
-            or self._layers >= _MOST_LAYERS
-            or not self._worth_reading(text, states)
-        ):
+    def _json(self, text: str, place: Place, states: Sequence[key_paths.State], depth: int) -> str | None:
+        """Clean a text that is itself JSON, so that it stays JSON; None where it is none."""
+        if not self._worth_reading(text, place, states):
             return text
         try:
             document = Document(text)
         except ValueError:
-            return text
+            return None
         self._layers += 1
         try:
             cleaned = self._value(document.value, place, states, depth)
@@ -172,13 +174,13 @@ class Walk:
             return text
         return write(cleaned)
 
-    def _worth_reading(self, text: str, states: Sequence[key_paths.State]) -> bool:
+    def _worth_reading(self, text: str, place: Place, states: Sequence[key_paths.State]) -> bool:
         if states:
             return True
         raw = Raw(text.encode("utf-8", "surrogatepass"))
         if ESCAPED_ASCII.search(raw.bytes):
             return True
-        if self._active.media and media.sieve(raw.bytes):
+        if self._active.media and (place.key in media.HOLDERS or media.sieve(raw.bytes)):
             return True
         return any(finder.sieve is None or finder.sieve(raw) for finder in self._active.finders)
 
@@ -192,19 +194,34 @@ class Walk:
         return "".join((*parts, self._plain(text[done:]))) if done else self._plain(text)
 
     def _plain(self, text: str) -> str:
-        for finder in self._active.finders:
-            text = self._replace(finder, text)
-        return text
+        """Replace what the finders find in a plain text.
 
-    def _replace(self, finder: Finder, text: str) -> str:
-        looked_at = text.translate(SEPARATORS) if finder.separators and not text.isascii() else text
+        All of them look at the text as it came, so what one finds does not depend on another. Where two find the
+        same letters, the first one has them, and the second one what it found beside them.
+        """
+        owners: bytearray | None = None
+        for number, finder in enumerate(self._active.finders, 1):
+            looked_at = text.translate(SEPARATORS) if finder.separators and not text.isascii() else text
+            for start, end in finder.find(looked_at):
+                owners = owners if owners is not None else bytearray(len(text))
+                owners[start:end] = owners[start:end].replace(b"\0", bytes((number,)))
+        return text if owners is None else self._without(text, owners)
+
+    def _without(self, text: str, owners: bytearray) -> str:
+        """Replace each run of letters that one finder has; 0 stands for nobody."""
         parts: list[str] = []
-        done = 0
-        for start, end in finder.find(looked_at):
-            parts += (text[done:start], f"[redacted:{finder.rule}]")
-            done = end
-            self.counts[finder.rule] += 1
-        return "".join((*parts, text[done:])) if parts else text
+        for run in _RUN.finditer(owners):
+            owner = run.group(1)[0]
+            if owner:
+                rule = self._active.finders[owner - 1].rule
+                self.counts[rule] += 1
+                parts.append(f"[redacted:{rule}]")
+            else:
+                parts.append(text[run.start() : run.end()])
+        return "".join(parts)
+
+
+_RUN = re.compile(rb"(.)\1*", re.DOTALL)
 
 
 def _looks_like_json(text: str) -> bool:
@@ -215,10 +232,12 @@ def _looks_like_json(text: str) -> bool:
     return (begin == "{" and end == "}") or (begin == "[" and end == "]")
 
 
-def _unlike(name: str, *taken: Iterable[str]) -> str:
-    """Give a name that no other member has, so that none overwrites another."""
-    number, unlike = 1, name
-    while any(unlike in names for names in taken):
-        number += 1
-        unlike = f"{name} {number}"
-    return unlike
+def _unlike(name: str, members: dict[str, Json], alike: Counter[str]) -> str:
+    """Give a redacted name that no other member has, so that none overwrites another."""
+    unlike = name
+    while True:
+        alike[name] += 1
+        if alike[name] > 1:
+            unlike = f"{name} {alike[name]}"
+        if unlike not in members:
+            return unlike

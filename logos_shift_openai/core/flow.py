@@ -2,8 +2,8 @@
 
 It yields an `Attempt` to make and is sent the `Outcome`; it ends when an answer or an error is the caller's.
 The candidate is tried first where the route says so. When it fails before its first token has reached the caller, the
-baseline answers; the error a caller sees is the baseline's own. A 400 is about the prompt, so the caller sees it: asking
-somebody else would get round a content policy. The exceptions are codes that speak of what this model cannot do.
+baseline answers; the error a caller sees is the baseline's own. A 400 is about the prompt, so the caller sees it:
+asking somebody else would get round a content policy. The exceptions are codes that speak of what this model cannot do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,16 @@ CANDIDATES_OWN_CODES: Final = frozenset(
 )
 REFUSED_CODES: Final = frozenset({"content_policy_violation", "content_filter"})
 # No status came: an `APIError` as such is an error event inside a stream.
-NO_ANSWER_TYPES: Final = frozenset({"APIError", "APIConnectionError", "APITimeoutError", "APIResponseValidationError"})
+NO_ANSWER_TYPES: Final = frozenset(
+    {
+        "APIConnectionError",
+        "APIError",
+        "APIResponseValidationError",
+        "APITimeoutError",
+        "EmptyStreamError",
+        "JSONDecodeError",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import sse
-from .deltas import Object
 from .folding_chat import ChatFold
 from .folding_completions import CompletionFold
 from .folding_responses import ResponseFold
+
+if TYPE_CHECKING:
+    from .deltas import Object
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,7 @@ def fold(endpoint: str, raw: bytes, delivered: int | None = None, *, choices: in
     error = error or state.failed()
     complete = readable and body is not None and error is None and state.finished(choices)
     provider_id = body.get("id") if body else None
-    return Folded(
-        body, complete, provider_id if isinstance(provider_id, str) and provider_id else None, error, taken
-    )
+    return Folded(body, complete, provider_id if isinstance(provider_id, str) and provider_id else None, error, taken)
 
 
 def _number(text: str) -> float | None:

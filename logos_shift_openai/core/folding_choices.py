@@ -10,9 +10,7 @@ from typing import Any
 from .deltas import Object, merge_logprobs
 
 _NOISE = frozenset({"choices", "object", "obfuscation"})
-_CHOICE_NOISE = frozenset(
-    {"index", "delta", "message", "text", "logprobs", "finish_reason", "content_filter_offsets"}
-)
+_CHOICE_NOISE = frozenset({"index", "delta", "message", "text", "logprobs", "finish_reason", "content_filter_offsets"})
 _FIRST_COUNTS = frozenset({"id", "created", "model"})
 
 
@@ -134,9 +132,7 @@ class ChoicesFold:
         """Give the answer, or None where no chunk came."""
         if not self._begun:
             return None
-        return self._head.answer(
-            self.kind, [self._choices[index].answer() for index in sorted(self._choices)]
-        )
+        return self._head.answer(self.kind, [self._choices[index].answer() for index in sorted(self._choices)])
 
     def finished(self, choices: int) -> bool:
         """Say whether the choices seen have no gap, are as many as were asked for, and have all ended."""

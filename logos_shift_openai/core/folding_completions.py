@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from .deltas import Object
+from typing import TYPE_CHECKING
+
 from .folding_choices import Choice, ChoicesFold
+
+if TYPE_CHECKING:
+    from .deltas import Object
 
 
 class TextChoice(Choice):

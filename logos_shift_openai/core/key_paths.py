@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOTS = frozenset({"request", "response", "metadata", "error", "feedback"})
 ANY = "*"
@@ -60,7 +62,9 @@ def parse(path: str) -> Steps:
         token = _TOKEN.match(path, at)
         if token is None:
             raise ValueError(f"key path {path!r}: expected a name, '*', '**' or '[…]' at {at + 1}")
-        steps.append(_step(token))
+        step = _step(token)
+        if not (_is_any_depth(step) and steps and _is_any_depth(steps[-1])):
+            steps.append(step)
         at = token.end()
     if not any(not isinstance(step, Wild) for step in steps):
         raise ValueError(f"key path {path!r} names no key")
@@ -68,9 +72,11 @@ def parse(path: str) -> Steps:
         raise ValueError(f"key path {path!r} ends with a dot")
     if steps[0] in ROOTS and len(steps) > 1 and not isinstance(steps[0], Wild):
         return tuple(steps)
-    if isinstance(steps[0], Wild) and steps[0] == ANY_DEPTH:
-        return tuple(steps)
-    return (Wild(ANY_DEPTH), *steps)
+    return tuple(steps) if _is_any_depth(steps[0]) else (Wild(ANY_DEPTH), *steps)
+
+
+def _is_any_depth(step: str | int) -> bool:
+    return isinstance(step, Wild) and step == ANY_DEPTH
 
 
 def _step(token: re.Match[str]) -> str | int:
@@ -85,7 +91,7 @@ def _step(token: re.Match[str]) -> str | int:
 def hint(steps: Steps) -> str | None:
     """A name that any body in which `steps` match must hold, or None where no such name is known."""
     rest = steps[1:]
-    if isinstance(steps[0], Wild) and rest[0] in ROOTS:
+    if _is_any_depth(steps[0]) and rest[0] in ROOTS:
         rest = rest[1:]  # the root may be what it names, and its name is not in the body
     names = [step for step in rest if isinstance(step, str) and not isinstance(step, Wild)]
     return max(names, key=len, default=None)
@@ -141,4 +147,4 @@ def _add(below: list[State], state: State) -> None:
 
 
 def _ended(path: Steps, done: int) -> bool:
-    return all(isinstance(step, Wild) and step == ANY_DEPTH for step in path[done:])
+    return all(map(_is_any_depth, path[done:]))

@@ -10,11 +10,12 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .json_text import Json
 
 _SHORTEST_INSIDE = 128
@@ -61,8 +62,11 @@ _URLSAFE = str.maketrans("-_", "+/")
 _PLACES = re.compile(
     rb"_(?:audio(?<=input_audio)|data(?<=file_data)|json(?<=b64_json)|generation_call(?<=image_generation_call))"
 )
-_AUDIO = re.compile(rb'"audio\\*"(?:\s|\\+[ntr])*:(?:\s|\\+[ntr])*\{')
-_BY_ABOVE = frozenset({("input_audio", "data"), ("audio", "data")})
+_SPACES = rb"(?:\s|\\+[ntr])*"
+_AUDIO = re.compile(rb'"audio\\*"' + _SPACES + rb":" + _SPACES + rb'(?:\\*"' + _SPACES + rb")?\{")
+HOLDERS = frozenset({"input_audio", "audio"})
+"""Keys of objects whose `data` is media."""
+
 _BY_KEY = frozenset({"file_data", "b64_json"})
 
 
@@ -81,7 +85,7 @@ def is_place(above: str | int | None, key: str | int, siblings: dict[str, Json])
         key: the key of the member.
         siblings: that object.
     """
-    if (above, key) in _BY_ABOVE or key in _BY_KEY:
+    if (key == "data" and above in HOLDERS) or key in _BY_KEY:
         return True
     return key == "result" and siblings.get("type") == "image_generation_call"
 

@@ -197,7 +197,7 @@ def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901 - one rule a 
     for name in ("dataset", "parent", "name", "user_id", "conversation_id", "requested_model", "experiment"):
         _text(data, name)
     for name in ("assigned", "served"):
-        if data.get(name) not in {None, "baseline", "candidate"}:
+        if data.get(name) not in (None, "baseline", "candidate"):
             raise RecordError(f"{name}: {data[name]!r} is neither 'baseline' nor 'candidate'")
     for name in ("duration_ms", "first_token_ms"):
         _number(data, name)
@@ -229,7 +229,7 @@ def _read_feedback(data: dict[str, JSON]) -> FeedbackRecord:
     value = _number(data, "value")
     if value is not None and not 0 <= value <= 1:
         raise RecordError(f"value: {value!r} is not in [0, 1]")
-    if data.get("label") not in {None, "success", "failure"}:
+    if data.get("label") not in (None, "success", "failure"):
         raise RecordError(f"label: {data['label']!r} is neither 'success' nor 'failure'")
     return FeedbackRecord(
         id=_text(data, "id", required=True) or "",

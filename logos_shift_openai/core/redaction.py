@@ -6,11 +6,11 @@ body that was looked at as a whole, or raises `Unclean`, and then nothing of the
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from . import key_paths, media
 from .cleaning import KEY, Active, Walk
@@ -20,10 +20,14 @@ from .redaction_finders import ESCAPED_ASCII, Finder, Raw, custom
 from .redaction_rules import RULES
 from .truncation import SMALLEST_LIMIT, Cutter
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
 __all__ = ["Cleaned", "Media", "Redaction", "Unclean", "clean"]
 
 _Part = TypeVar("_Part")
 
+_MOST_PATTERNS = 200
 _NAME = re.compile(r"[\w.-]{1,64}")
 _TAKES = f"takes off, or a list of {', '.join(RULES)}, key:<path>, for example secrets,email,key:metadata.ssn"
 
@@ -93,9 +97,7 @@ class Redaction:
 
     def merged(self, other: Redaction) -> Redaction:
         """Take out what either of both takes out."""
-        return Redaction.build(
-            self.rules + other.rules, self.keys + other.keys, self.patterns + other.patterns
-        )
+        return Redaction.build(self.rules + other.rules, self.keys + other.keys, self.patterns + other.patterns)
 
     @cached_property
     def plan(self) -> Plan:
@@ -189,11 +191,11 @@ def _plan(redaction: Redaction) -> Plan:
     for rule in redaction.rules:
         if rule not in RULES:
             raise ValueError(f"rule {rule!r} is unknown; there are {', '.join(RULES)}")
+    if len(redaction.patterns) > _MOST_PATTERNS:
+        raise ValueError(f"patterns: {len(redaction.patterns)} are more than {_MOST_PATTERNS}")
     for name, regex in redaction.patterns:
         if not _NAME.fullmatch(name) or name in RULES or name == KEY:
-            raise ValueError(
-                f"pattern name {name!r} must be letters, digits, '_', '.' or '-', and no rule's name"
-            )
+            raise ValueError(f"pattern name {name!r} must be letters, digits, '_', '.' or '-', and no rule's name")
         finders.append(custom(name, regex))
     keys: list[tuple[key_paths.Steps, bytes | None]] = []
     for path in redaction.keys:
@@ -234,7 +236,7 @@ def _what(error: Exception) -> str:
         return "nested too deep"
     if isinstance(error, UnicodeError):
         return "not UTF-8"
-    return "not JSON" if type(error).__name__ == "JSONDecodeError" else str(error)
+    return "not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
 
 
 def _once(parts: Iterable[_Part]) -> tuple[_Part, ...]:

@@ -18,10 +18,12 @@ pattern does a bounded amount of work for each place where it fails, so hostile 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 Span: TypeAlias = "tuple[int, int]"
 

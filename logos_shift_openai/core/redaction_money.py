@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .redaction_finders import START, Finder, Raw, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CARD_START = r"(?<![0-9])(?<![0-9]\.)"
 _CARD = re.compile(
     _CARD_START + r"[2-6](?:[0-9]{12,18}(?![0-9])"
-    r"|[0-9]{3}(?P<gap>[ -])(?:[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{1,4}(?:(?P=gap)[0-9]{1,3})?|[0-9]{6}(?P=gap)[0-9]{4,5})(?![0-9]))"
+    r"|[0-9]{3}(?P<gap>[ -])(?:[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{1,4}(?:(?P=gap)[0-9]{1,3})?"
+    r"|[0-9]{6}(?P=gap)[0-9]{4,5})(?![0-9]))"
 )
 # After the escape of a letter its own digits stand before the number: only there may a digit come first.
 _CARD_SIEVE = re.compile(
-    rb"(?:(?<![0-9])(?<![0-9]\.)|(?<=\\u[0-9a-fA-F]{4})|(?<=\\u[0-9a-fA-F]{4}\.))[2-6](?:[0-9]{12}|[0-9]{3}[ -][0-9]{4,6}[ -][0-9]{4})"
+    rb"(?:(?<![0-9])(?<![0-9]\.)|(?<=\\u[0-9a-fA-F]{4})|(?<=\\u[0-9a-fA-F]{4}\.))"
+    rb"[2-6](?:[0-9]{12}|[0-9]{3}[ -][0-9]{4,6}[ -][0-9]{4})"
 )
 _CARD_LENGTHS = (
     (re.compile("4"), (13, 16, 19)),
@@ -41,9 +46,7 @@ def _is_card(written: str) -> bool:
     digits = written.replace(" ", "").replace("-", "")
     if not any(len(digits) in lengths and begin.match(digits) for begin, lengths in _CARD_LENGTHS):
         return False
-    return (
-        sum(map(int, digits[-1::-2])) % 10 == -sum(sum(divmod(2 * int(d), 10)) for d in digits[-2::-2]) % 10
-    )
+    return sum(map(int, digits[-1::-2])) % 10 == -sum(sum(divmod(2 * int(d), 10)) for d in digits[-2::-2]) % 10
 
 
 def _holds_card(raw: Raw) -> bool:
@@ -83,9 +86,7 @@ _IBAN = re.compile(
     + r"(?:[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}|[a-z]{2}[0-9]{2}(?: [A-Za-z0-9]{4}){2,7}(?: [A-Za-z0-9]{1,3})?)"
 )
 _IBAN_GROUPS = re.compile(" [0-9]{4} [0-9]{4}")
-_IBAN_SIEVE = re.compile(
-    rb"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11}|[a-z]{2}[0-9]{2} [A-Za-z0-9]{4} [A-Za-z0-9]{4}"
-)
+_IBAN_SIEVE = re.compile(rb"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11}|[a-z]{2}[0-9]{2} [A-Za-z0-9]{4} [A-Za-z0-9]{4}")
 
 
 def _ibans(text: str) -> Iterator[Span]:
@@ -105,7 +106,7 @@ def _iban_end(written: str) -> int:
         return 0
     letters = "".join(written[place] for place in places[:length]).upper()
     number = int("".join(str(int(letter, 36)) for letter in letters[4:] + letters[:4]))
-    return places[length - 1] + 1 if number % 97 == 1 else 0  # noqa: PLR2004
+    return places[length - 1] + 1 if number % 97 == 1 else 0
 
 
 def _holds_iban(raw: Raw) -> bool:

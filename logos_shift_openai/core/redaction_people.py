@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .redaction_finders import NUMBER_START, Finder, Raw, Span, finder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MAIL_DOMAIN = re.compile(r"@(?=[^\W_])[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _MAIL_NAME = re.compile(r"[\w.%+'&-]+")
@@ -37,22 +40,19 @@ _PHONE_END = r"(?![0-9A-Za-z_]|[.-][0-9])"
 _PHONE = (
     rf"(?:(?<![\w+])|(?<=\\[nrtbf]))\+[1-9](?:[ .\-/()]{{0,3}}[0-9]){{6,14}}(?![0-9])"
     rf"|{NUMBER_START}00[1-9][0-9]{{0,2}}[ \-/.(](?:[ .\-/()]{{0,3}}[0-9]){{6,12}}(?![0-9])"
-    rf"|{NUMBER_START}(?:1[ .-])?(?:\([2-9][0-9]{{2}}\)[ .-]?|[2-9][0-9]{{2}}[ .-])[2-9][0-9]{{2}}[ .-][0-9]{{4}}{_PHONE_END}"
+    rf"|{NUMBER_START}(?:1[ .-])?(?:\([2-9][0-9]{{2}}\)[ .-]?|[2-9][0-9]{{2}}[ .-])"
+    rf"[2-9][0-9]{{2}}[ .-][0-9]{{4}}{_PHONE_END}"
     rf"|{NUMBER_START}0[1-9][0-9]{{0,4}}(?: (?: ?[0-9]){{6,9}}|/[0-9]{{5,9}}|-[0-9]{{6,9}}){_PHONE_END}"
 )
 _PLUS_SIEVE = re.compile(rb"\+[1-9](?:[ .\-/()\\]{0,30}[0-9]){6}")
 _ZERO_SIEVE = re.compile(
-    rb"0(?:[1-9][0-9]{0,4}(?: (?: ?[0-9]){6}|\\*/[0-9]{5}|-[0-9]{6})|0[1-9][0-9]{0,2}[ \-/.(\\](?:[ .\-/()\\]{0,30}[0-9]){6})"
+    rb"0(?:[1-9][0-9]{0,4}(?: (?: ?[0-9]){6}|\\*/[0-9]{5}|-[0-9]{6})"
+    rb"|0[1-9][0-9]{0,2}[ \-/.(\\](?:[ .\-/()\\]{0,30}[0-9]){6})"
 )
 
 
 def _holds_phone(raw: Raw) -> object:
-    return (
-        b"-000-0000" in raw.shape
-        or _PLUS_SIEVE.search(raw.bytes)
-        or _ZERO_SIEVE.search(raw.bytes)
-        or raw.fine
-    )
+    return b"-000-0000" in raw.shape or _PLUS_SIEVE.search(raw.bytes) or _ZERO_SIEVE.search(raw.bytes) or raw.fine
 
 
 _SSN = r"(?:(?<![\w-])|(?<=\\[nrtbf]))(?!000|666|9)[0-9]{3}(?P<gap>[ -])(?!00)[0-9]{2}(?P=gap)(?!0000)[0-9]{4}(?![\w-])"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .redaction_finders import START, Finder, Raw, Span, finder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DIGIT_AHEAD = r"(?=[A-Za-z_-]{0,64}[0-9])"
 
 _DASH_TOKEN = (
-    START
-    + rf"(?:sk-{_DIGIT_AHEAD}[A-Za-z0-9_-]{{20,}}|glpat-[A-Za-z0-9_-]{{20,}}|xox[abeoprs]-[A-Za-z0-9-]{{10,}}"
+    START + rf"(?:sk-{_DIGIT_AHEAD}[A-Za-z0-9_-]{{20,}}|glpat-[A-Za-z0-9_-]{{20,}}|xox[abeoprs]-[A-Za-z0-9-]{{10,}}"
     r"|xapp-[0-9A-Za-z-]{20,}|(?:xai|pplx)-[A-Za-z0-9]{20,}|GOCSPX-[A-Za-z0-9_-]{20,}|pypi-[A-Za-z0-9_-]{50,})"
 )
 _DASH_SIEVE = re.compile(
@@ -34,7 +36,7 @@ _BAR_SIEVE = re.compile(
 _CAPITAL_TOKEN = START + r"A(?:(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}|Iza[A-Za-z0-9_-]{35})"
 _CAPITAL_SIEVE = re.compile(rb"A(?:(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}|Iza[A-Za-z0-9_-]{35})")
 
-# The first half of a JWT may be as long as it likes, so it must not be tried again from within: no `-` or `_` before it.
+# The first part of a JWT may be as long as it likes, so it is not tried again from within: no `-` or `_` before it.
 _DOT_TOKEN = (
     r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf]))eyJ[A-Za-z0-9_-]{5,}\.eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?"
     rf"|{START}(?:SG\.[A-Za-z0-9_-]{{16,64}}\.[A-Za-z0-9_-]{{16,}}|ya29\.[A-Za-z0-9_-]{{20,}})"
@@ -48,16 +50,16 @@ _KEY_BLOCK = (
 
 _BEARER = START + r"bearer[ \t]{1,4}(?P<x>(?=[A-Za-z._~+/-]{0,64}[0-9=])[A-Za-z0-9._~+/-]{16,}={0,2})"
 
-_URL_PASSWORD = r""":(?:\\?/){2}[^\s:/?#@"'<>\\]{0,128}:(?P<x>[^\s/?#@"'<>\\\[\]]{1,256})@"""
+_IN_URL = r""":(?:\\?/){2}[^\s:/?#@"'<>\\]{0,128}:(?P<x>[^\s/?#@"'<>\\\[\]]{1,256})@"""
 _URL_SIEVE = re.compile(rb""":(?:\\*/){2}[^\s/@"]{0,2400}@""")
 
-_SECRET_NAME = (
+_NAMED = (
     r"(?:pass(?:word|wd)|pwd|(?:client|app|api)?[_-]?secret(?:[_-]?access)?(?:[_-]?key)?|api[_-]?key"
     r"|(?:access|auth|refresh|bearer|session|id)[_-]?token|private[_-]?key)"
 )
 _UNSAID = r"(?!\[redacted:)"
 _ASSIGNMENT = (
-    _SECRET_NAME + r"""(?:\\*["'])?[ \t]{0,3}(?:=>|[:=]=?)[ \t]{0,3}(?:"""
+    _NAMED + r"""(?:\\*["'])?[ \t]{0,3}(?:=>|[:=]=?)[ \t]{0,3}(?:"""
     rf"""["']{_UNSAID}(?P<plain>(?:[^\s"'\\]|\\[^\s]){{6,256}})["']"""
     rf"""|\\+["']{_UNSAID}(?P<escaped>[^\s"'\\]{{6,256}})\\+["']"""
     r"""|(?=[^\s"'\\,;&<>(){}\[\]]{0,64}[0-9])(?P<bare>[^\s"'\\,;&<>(){}\[\]]{6,256}))"""
@@ -70,15 +72,13 @@ _K_WORD = re.compile(
 _ASSIGNED_SIEVE = re.compile(
     rb"""(?:passw(?:or)?d|pwd|secret[a-z_-]{0,12}|key|token)(?:\\*["'])?(?:\s|\\+[ntr])*[:=]"""
 )
-_SECRET_KEY = re.compile(
-    r"(?:[A-Za-z0-9]{1,32}[_-]){0,4}[A-Za-z0-9]{0,24}" + _SECRET_NAME, re.IGNORECASE | re.ASCII
-)
+_SECRET_KEY = re.compile(r"(?:[A-Za-z0-9]{1,32}[_-]){0,4}[A-Za-z0-9]{0,24}" + _NAMED, re.IGNORECASE | re.ASCII)
 _SECRET_VALUE = re.compile(_UNSAID + r"\S{6,}")
 _LONGEST_KEY = 128
 
 
 def names_secret(key: str, value: str) -> bool:
-    """Say whether a member such as `"password": "hunter22"` holds a secret: a word of six letters or more."""
+    """Say whether a member such as `"password": "hunter22"` holds a secret, a word or number of six letters or more."""
     if len(key) > _LONGEST_KEY or _SECRET_KEY.fullmatch(key) is None:
         return False
     return _SECRET_VALUE.fullmatch(value) is not None
@@ -132,6 +132,6 @@ SECRETS = (
     finder("secrets", _CAPITAL_TOKEN, _holds_capital_token),
     finder("secrets", _DOT_TOKEN, _holds_dot_token),
     finder("secrets", _BEARER, _holds_bearer, flags=re.IGNORECASE | re.ASCII),
-    finder("secrets", _URL_PASSWORD, _holds_url_password),
+    finder("secrets", _IN_URL, _holds_url_password),
     Finder("secrets", _assigned, _holds_assignment, keys=True),
 )

@@ -98,7 +98,9 @@ def route(  # noqa: PLR0911 - a table of reasons, each with its own answer
         return NO_CONFIG
     if not config.enabled:
         return KILLED
-    experiment = next((one for one in config.experiments if one.concerns(dataset, model)), None)
+    # A stopped experiment keeps its place in the document, not its calls.
+    open_ones = (one for one in config.experiments if one.state != "stopped")
+    experiment = next((one for one in open_ones if one.concerns(dataset, model)), None)
     if experiment is None:
         return NO_MATCH
     if experiment.state != "running":

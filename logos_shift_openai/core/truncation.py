@@ -175,6 +175,8 @@ class Cutter:
             kept[key] = member
             left -= least
         spare = left + sum(min(self._size(member), _MARKER) for member in kept.values())
+        if len(kept) == len(members):
+            spare += _MARKER  # nothing to mark
         level = _level([self._size(member) for member in kept.values()], spare, _MARKER) or _MARKER
         fitted = {key: self._fit(member, Place(key, place), level) for key, member in kept.items()}
         if len(kept) < len(members):
@@ -187,7 +189,7 @@ class Cutter:
 
 
 def _level(sizes: list[int], room: int, least: int) -> int | None:
-    """Give the largest size to which all may be cut so that together they take at most `room`, or None below `least`."""
+    """Give the largest size to which all may be cut to take at most `room` together, or None below `least`."""
     low, high = least, max(sizes, default=least)
     if sum(min(size, low) for size in sizes) > room:
         return None

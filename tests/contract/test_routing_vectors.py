@@ -97,6 +97,8 @@ def test_unit_falls_back():
 
 
 def test_first_match_wins():
-    """Of two experiments about the same calls the first in the document has them."""
+    """Of two experiments about the same calls the first in the document has them, unless it is stopped."""
     config = Config(version=1, experiments=(experiment(10_000, key="one"), experiment(10_000, key="two")))
     assert route(config, dataset="d", model="m", units=Units("c")).experiment.key == "one"
+    stopped = replace(config, experiments=(replace(config.experiments[0], state="stopped"), config.experiments[1]))
+    assert route(stopped, dataset="d", model="m", units=Units("c")).experiment.key == "two"

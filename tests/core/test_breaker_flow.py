@@ -79,6 +79,8 @@ def test_flow():
         (CallError("APITimeoutError"), True),
         (CallError("APIError", None, "overloaded"), True),
         (CallError("APIError", None, "content_filter"), False),
+        (CallError("JSONDecodeError"), True),
+        (CallError("EmptyStreamError"), True),
         (CallError("ReadError", None, "connection_error"), True),
         (CallError("LengthFinishReasonError"), False),
         (CallError("ValueError"), False),

@@ -87,6 +87,8 @@ BAD = [
     (b'{"v":1,"kind":"call","id":"i","endpoint":"x","at":1}', "endpoint: 'x'"),
     (b'{"v":1,"kind":"call","id":"i","endpoint":"responses","at":"now"}', "at: 'now'"),
     (b'{"v":1,"kind":"call","id":"i","endpoint":"responses","at":1,"share":10001}', "share: 10001"),
+    (b'{"v":1,"kind":"call","id":"i","endpoint":"responses","at":1,"assigned":[]}', r"assigned: \[\]"),
+    (b'{"v":1,"kind":"feedback","id":"i","at":1,"call_id":"c","label":{}}', "label: {}"),
     (b'{"v":1,"kind":"call","id":"i","endpoint":"responses","at":1,"unit":3}', "unit, error or attempts"),
     (b'{"v":1,"kind":"call","id":"i","endpoint":"responses","at":1,"attempts":[{}]}', "unit, error or attempts"),
     (b'{"v":1,"kind":"feedback","id":"i","at":1}', "call_id"),

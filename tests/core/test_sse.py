@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logos_shift_openai.core.sse import Event, events
@@ -33,6 +33,7 @@ def test_events(raw: bytes, expected: list[Event]):
     assert events(raw) == expected
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text("data:\r\n :x{}", max_size=200).map(str.encode))
 def test_any_bytes_are_read(raw: bytes):
     """No bytes make it raise, and a longer stream never has other events before its end."""

@@ -92,6 +92,7 @@ class Provider:
         self.seen = []
         self.answers = {}
         self.streams = []
+        self.raw = {}
 
     def body(self, index=-1):
         return json.loads(self.seen[index].content)
@@ -121,7 +122,8 @@ class Provider:
             stream = Pieces(pieces, error)
             self.streams.append(stream)
             return httpx.Response(status, headers=SSE, stream=stream)
-        return httpx.Response(status, headers=JSON, content=json.dumps(body or completion(asked["model"])).encode())
+        content = self.raw.get(asked.get("model")) or json.dumps(body or completion(asked["model"])).encode()
+        return httpx.Response(status, headers=JSON, content=content)
 
     async def asynchronously(self, request):
         await request.aread()

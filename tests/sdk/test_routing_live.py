@@ -131,6 +131,13 @@ async def test_async_fallback(provider, home):
     assert [one["ok"] for one in record["attempts"]] == [False, True]
 
 
+def test_fallback_from_a_broken_body(provider, home):
+    """An answer that is no JSON is a failure of the candidate."""
+    experiment(home)
+    provider.raw["cheap"] = b"{broken"
+    assert ask(provider.client()).model == "m"
+
+
 def test_no_fallback_on_a_refused_prompt(provider, home):
     """A 400 about the prompt itself is the caller's to see."""
     experiment(home)
@@ -341,3 +348,32 @@ def test_empty_feedback():
         ours.provide_feedback("some-id")
     with pytest.raises(ours.FeedbackError, match="no id"):
         ours.provide_feedback(object(), "success")
+
+
+def test_candidates_time(provider, home):
+    """A candidate gets the shorter of its own budget and the caller's timeout, and no retries of the SDK."""
+    experiment(home, fallback={"timeout_seconds": 7})
+    provider.answer("cheap", 500)
+    client = provider.client(max_retries=2)
+    for timeout, read in ((30, "7.0"), (3, "3"), (None, "7.0")):
+        ask(client, timeout=timeout)
+        assert provider.headers(-2)["x-stainless-read-timeout"] == read
+    ask(client.with_options(timeout=2))
+    assert provider.headers(-2)["x-stainless-read-timeout"] == "2"
+    assert provider.models().count("cheap") == 4
+
+
+def test_numbers_as_ids(provider, home):
+    """A user id that is a number is taken for its text."""
+    experiment(home, share=5_000)
+    with context(user_id=42):
+        ask(provider.client())
+    (record,) = records(home)
+    assert record["user_id"] == "42"
+    assert record["unit"] == {"kind": "user", "id": "42"}
+
+
+def test_not_a_logos_shift(provider):
+    """Something else in its place is told when the client is made."""
+    with pytest.raises(TypeError, match="str is not a LogosShift"):
+        provider.client(logos_shift="nonsense")

@@ -220,6 +220,29 @@ async def test_async_candidate_fails_before_its_first_chunk(provider, home):
     assert (record["assigned"], record["served"]) == ("candidate", "baseline")
 
 
+@pytest.mark.parametrize("pieces", [[], [b"data: [DONE]\n\n"]])
+def test_candidate_sends_nothing(provider, home, pieces):
+    """A candidate's stream that ends without a chunk is a failure; a baseline's is the caller's to see."""
+    provider.answer("m", pieces=pieces)
+    assert list(ask(provider.client())) == []
+    experiment(home)
+    provider.answer("cheap", pieces=pieces)
+    provider.answer("m")
+    client = provider.client()
+    client._logos_shift.runtime.source.load()
+    assert len(list(ask(client))) == 5
+    record = records(home)[-1]
+    assert [one["ok"] for one in record["attempts"]] == [False, True]
+    assert record["complete"] is True
+
+
+async def test_async_candidate_sends_nothing(provider, home):
+    """The same, asynchronously."""
+    experiment(home)
+    provider.answer("cheap", pieces=[])
+    assert len([one async for one in await ask(provider.client(ours.AsyncOpenAI))]) == 5
+
+
 def test_candidate_fails_after_its_first_chunk(provider, home):
     """After the first chunk there is no way back: the caller gets the error, the candidate gets the blame."""
     experiment(home)

@@ -1,0 +1,86 @@
+"""The application: the nouns put together, the options they all share, and the end of every command.
+
+A fault that is known ends in one line on stderr and exit code 1, a usage fault in 2, Ctrl-C in 130.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads the annotation
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from logos_shift_openai.cli import calls, demo, doctor, experiment, feedback, stats
+from logos_shift_openai.cli.output import CommandError, warn
+from logos_shift_openai.cli.session import Place
+from logos_shift_openai.core.config import ConfigError
+from logos_shift_openai.core.home import default_home
+
+_ORDER = ("demo", "calls", "stats", "feedback", "experiment", "doctor")
+_INTERRUPTED = 130
+_PIPE_CLOSED = 141
+
+
+class _Commands(TyperGroup):
+    """The group of all commands: what one of them raises becomes its exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name them in the order in which they are come to need."""
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (CommandError, ConfigError) as error:
+            warn(str(error))
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(_INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader has gone; nothing may be flushed into the closed pipe when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(_PIPE_CLOSED) from None
+
+
+app = typer.Typer(
+    name="logos-shift",
+    cls=_Commands,
+    help="Calls, feedback and experiments of logos_shift_openai on this machine.",
+    epilog="Example:\n\n\b\n  logos-shift doctor\n  logos-shift calls list --since 2h\n  logos-shift stats",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(calls.app, name="calls")
+app.add_typer(experiment.app, name="experiment")
+app.command(name="stats", short_help="Count per variant.", epilog=stats.EXAMPLE)(stats.stats)
+app.command(name="feedback", short_help="Say how good a call was.", epilog=feedback.EXAMPLE)(feedback.feedback)
+app.command(name="demo", short_help="Show the whole round on real questions.", epilog=demo.EXAMPLE)(demo.demo)
+app.command(name="doctor", short_help="Look for common mistakes.", epilog=doctor.EXAMPLE)(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from logos_shift_openai.version import __version__  # noqa: PLC0415
+
+        typer.echo(f"logos_shift_openai {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _shared(
+    ctx: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Folder of store, config and spool, instead of LOGOS_SHIFT_HOME."),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - seen to by its callback
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    ctx.obj = Place(home=home.expanduser().absolute() if home is not None else default_home(os.environ))

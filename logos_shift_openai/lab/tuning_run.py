@@ -1,0 +1,125 @@
+"""The pieces of one training run that need no thread: split, settings, figures, names.
+
+Owns how a training file is split, which hyperparameters "auto" stands for, and how figures are worded in
+events, checkpoints and the result file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+import secrets
+import string
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .features import features, text_of, words
+from .training import Example, Settings, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .chat_file import ChatExample
+    from .job import Job
+
+_HELD_OUT_SHARE, _MOST_HELD_OUT, _LEAST_TO_HOLD_OUT = 0.1, 1_000, 50
+_NOTED_STEPS = 40  # events with metrics a job, besides those of the epochs
+
+
+class Report:
+    """The figures of a run: events now and then, every step in the result file."""
+
+    def __init__(self, job: Job, total: int) -> None:
+        self._job = job
+        self._every = max(1, total // _NOTED_STEPS)
+        self._lines: list[tuple[object, ...]] = []
+        self.valid = ""
+
+    def note(self, step: Step) -> None:
+        """Take in the figures of a step."""
+        valid = step.valid
+        row: tuple[object, ...] = (step.number, f"{step.loss:.5f}", f"{step.accuracy:.5f}")
+        self._lines.append((*row, f"{valid.loss:.5f}", f"{valid.accuracy:.5f}") if valid else (*row, "", ""))
+        if step.model is None and step.number % self._every and step.number > 1:
+            return
+        message = f"Step {step.number}/{step.total}: training loss={step.loss:.2f}"
+        if valid is not None:
+            message += f", validation loss={valid.loss:.2f}, validation accuracy={valid.accuracy:.3f}"
+            self.valid = f"Validation accuracy {valid.accuracy:.3f} on {valid.rows} held-out examples"
+        self._job.event(message, data={"total_steps": step.total, **metrics(step)})
+
+    def csv(self) -> bytes:
+        """Write the result file."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"))
+        writer.writerows(self._lines)
+        return text.getvalue().encode()
+
+
+def metrics(step: Step) -> dict[str, object]:
+    """Name the figures as OpenAI does; an answer counts as one token, since the model picks it whole."""
+    metrics: dict[str, object] = {
+        "step": step.number,
+        "train_loss": step.loss,
+        "train_mean_token_accuracy": step.accuracy,
+    }
+    if step.valid is not None:
+        loss, accuracy = step.valid.loss, step.valid.accuracy
+        metrics |= {"valid_loss": loss, "valid_mean_token_accuracy": accuracy}
+        metrics |= {"full_valid_loss": loss, "full_valid_mean_token_accuracy": accuracy}
+    return metrics
+
+
+def hold_out(examples: list[ChatExample], seed: int) -> tuple[list[ChatExample], list[ChatExample]]:
+    """Put a tenth aside to measure on.
+
+    Only an example whose prompt stands once in the file and whose answer stays among the rest is put aside,
+    so the figure is held-out in truth. Small files are left whole.
+    """
+    if len(examples) < _LEAST_TO_HOLD_OUT:
+        return examples, []
+    prompts = Counter(_prompt_key(example) for example in examples)
+    answers = Counter(example.answer for example in examples)
+    wanted = min(int(len(examples) * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    order = list(range(len(examples)))
+    random.Random(seed).shuffle(order)  # noqa: S311 - a split, no secret
+    aside: set[int] = set()
+    for place in order:
+        example = examples[place]
+        if len(aside) < wanted and answers[example.answer] > 1 and prompts[_prompt_key(example)] == 1:
+            answers[example.answer] -= 1
+            aside.add(place)
+    kept = [example for place, example in enumerate(examples) if place not in aside]
+    return kept, [examples[place] for place in sorted(aside)]
+
+
+def _prompt_key(example: ChatExample) -> str:
+    return "\n".join(" ".join(words(text_of(message.get("content")))) for message in example.prompt)
+
+
+def learnable(examples: Sequence[ChatExample]) -> list[Example]:
+    """Turn examples into what the model sees."""
+    return [(features(example.prompt), example.answer) for example in examples]
+
+
+def settings_for(job: Job, examples: int) -> Settings:
+    """Choose the hyperparameters: the job's own, and for "auto" what suits the size of the file."""
+    usual = Settings(batch=4 if examples < 4_000 else 8)  # noqa: PLR2004 - fewer, larger steps
+    chosen = {name: value for name, value in job.hyperparameters.items() if value != "auto"}
+    return replace(
+        usual,
+        epochs=int(chosen.get("n_epochs", usual.epochs)),
+        batch=int(chosen.get("batch_size", usual.batch)),
+        rate=float(chosen.get("learning_rate_multiplier", usual.rate)),
+        seed=job.seed,
+    )
+
+
+def model_name(job: Job) -> str:
+    """Make up the name of a job's model: ``ft:<base>:lab:<suffix>:<8 letters>``."""
+    letters = string.ascii_letters + string.digits
+    suffix = (job.suffix or "").strip().replace(" ", "-").lower()
+    return f"ft:{job.model}:lab:{suffix}:{''.join(secrets.choice(letters) for _ in range(8))}"

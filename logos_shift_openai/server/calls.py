@@ -1,0 +1,131 @@
+"""Read calls back: a list by filters, one with everything about it, and those that came in since.
+
+What is given back has the names of wire format 1, with the tokens, the model that answered and the score that
+counts beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select
+
+from .feedback import SUCCESS_FROM, Score, effective_scores, feedback_about, scores
+from .store.rows import Row, bodies_of, head_of
+from .store.schema import call_bodies, calls
+
+FeedbackKind = Literal["success", "failure", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which calls are wanted; what is None is not looked at.
+
+    Args:
+        model: The requested model, or the one that answered.
+        variant: Where the hash put the call.
+        feedback: By the score that counts: from 0.5 on a success, below it a failure; or none at all.
+        errors: Only calls that ended in an error.
+        since: Started at or after, milliseconds since 1970.
+        limit: At most so many, the latest first.
+    """
+
+    dataset: str | None = None
+    model: str | None = None
+    variant: str | None = None
+    experiment: str | None = None
+    feedback: FeedbackKind | None = None
+    errors: bool = False
+    since: int | None = None
+    limit: int | None = None
+
+
+@dataclass(slots=True)
+class Cursor:
+    """How far a reader has come: all received before `received`, and of that millisecond those in `ids`."""
+
+    received: int = -1
+    ids: set[str] = field(default_factory=set)
+
+
+def list_calls(connection: Connection, filters: Filters) -> list[Row]:
+    """List the heads of calls, latest first, each with the `feedback` that counts for it."""
+    query = select(calls).where(*_conditions(filters)).order_by(calls.c.at.desc(), calls.c.id.desc())
+    if filters.feedback is not None:
+        effective = effective_scores()
+        query = query.outerjoin(effective, effective.c.id == calls.c.id).where(
+            {
+                "none": effective.c.score.is_(None),
+                "success": effective.c.score >= SUCCESS_FROM,
+                "failure": effective.c.score < SUCCESS_FROM,
+            }[filters.feedback]
+        )
+    heads = [head_of(row) for row in connection.execute(query.limit(filters.limit)).mappings()]
+    counted = scores(connection, heads)
+    return [{**head, "feedback": _feedback(counted.get(head["id"]))} for head in heads]
+
+
+def find_call(connection: Connection, call_id: str) -> Row | None:
+    """Find one call with its bodies, attempts, all its feedback and the ids of its children.
+
+    Args:
+        connection: A reader's connection.
+        call_id: Our id, or the provider's own (the latest call that has it).
+    """
+    named = or_(calls.c.id == call_id, calls.c.provider_id == call_id)
+    query = (
+        select(calls, *(column for column in call_bodies.c if column.name != "call_id"))
+        .join_from(calls, call_bodies, call_bodies.c.call_id == calls.c.id)
+        .where(named)
+        .order_by((calls.c.id == call_id).desc(), calls.c.at.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    head = head_of(row)
+    children = select(calls.c.id).where(calls.c.parent == head["id"]).order_by(calls.c.at, calls.c.id)
+    return {
+        **head,
+        **bodies_of(row),
+        "children": list(connection.scalars(children)),
+        "feedback": _feedback(scores(connection, [head]).get(head["id"])),
+        "said": feedback_about(connection, head),
+    }
+
+
+def calls_since(connection: Connection, cursor: Cursor) -> list[Row]:
+    """List the heads of calls that came in after the cursor, in that order, and move it on."""
+    query = select(calls).where(calls.c.received >= cursor.received).order_by(calls.c.received, calls.c.at, calls.c.id)
+    fresh = [row for row in connection.execute(query).mappings() if row["id"] not in cursor.ids]
+    if fresh:
+        latest = fresh[-1]["received"]
+        if latest != cursor.received:
+            cursor.received, cursor.ids = latest, set()
+        cursor.ids.update(row["id"] for row in fresh if row["received"] == latest)
+    return [{**head_of(row), "feedback": None} for row in fresh]
+
+
+def latest(connection: Connection) -> Cursor:
+    """Give a cursor behind everything that is there."""
+    last = connection.scalar(select(func.max(calls.c.received)))
+    ids = connection.scalars(select(calls.c.id).where(calls.c.received == last))
+    return Cursor(received=-1 if last is None else last, ids=set(ids))
+
+
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    equal = {"dataset": filters.dataset, "assigned": filters.variant, "experiment": filters.experiment}
+    conditions = [calls.c[name] == value for name, value in equal.items() if value is not None]
+    if filters.model is not None:
+        models = (calls.c.requested_model, calls.c.served_model)
+        conditions.append(or_(*(column == filters.model for column in models)))
+    if filters.errors:
+        conditions.append(calls.c.error_type.is_not(None))
+    if filters.since is not None:
+        conditions.append(calls.c.at >= filters.since)
+    return conditions
+
+
+def _feedback(score: Score | None) -> Row | None:
+    return None if score is None else {"score": score.value, "call_id": score.call_id}

@@ -1,0 +1,223 @@
+"""The embedded config: `config.json` in the home folder, and its experiments.
+
+It is the only writer of that file. A change is parsed as strictly as a client parses it, gets the next
+version and takes the file's place whole, under a lock; so a client never sees half of one, and no writer
+overwrites another's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+from logos_shift_openai.core.config import Config, ConfigError, Experiment, State, config_from, parse_config
+
+from .file_lock import LockBusyError, hold_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_LOCK_SECONDS: Final = 10.0
+_SALT_BYTES: Final = 16
+_Document = dict[str, Any]
+
+
+class ExperimentError(Exception):
+    """What was asked of an experiment cannot be done; the message says why and what can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An experiment to be started.
+
+    Args:
+        key: Its name.
+        models: Requested models it is about, as shell-style patterns.
+        candidate: The model that may take over.
+        provider: Name of the candidate's endpoint, as the clients know it; None for the caller's own.
+        dataset: Only calls of this one; "*" for all.
+        share: The candidate's part in basis points.
+        unit: What is bucketed.
+        timeout: The candidate's budget before the baseline answers, seconds.
+        drop: Parameters left out for the candidate.
+        rename: Parameters it knows by another name.
+        set: Parameters with values of its own.
+    """
+
+    key: str
+    models: tuple[str, ...]
+    candidate: str
+    provider: str | None = None
+    dataset: str = "*"
+    share: int = 0
+    unit: str = "user"
+    timeout: float | None = None
+    drop: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+
+def config_path(home: Path) -> Path:
+    """Name the embedded config's file."""
+    return home / "config.json"
+
+
+def read_config(home: Path) -> Config:
+    """Read the embedded config; an empty one where there is none.
+
+    Raises:
+        ConfigError: it is broken; the message names the file and the path of the fault.
+    """
+    path = config_path(home)
+    try:
+        return parse_config(path.read_bytes())
+    except FileNotFoundError:
+        return Config()
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def start(home: Path, plan: Plan) -> Experiment:
+    """Start an experiment, or start one again that is stopped or paused: its salt stays, so its units do.
+
+    Raises:
+        ConfigError: a part of the plan cannot be; nothing was written.
+        ExperimentError: it runs already, or another one is about the same calls.
+    """
+    with _change(home) as document:
+        experiments = document["experiments"]
+        before = next((one for one in experiments if one["key"] == plan.key), None)
+        if before is not None and before.get("state", "running") == "running":
+            raise ExperimentError(
+                f"experiment {plan.key} is running already; change its share, or stop it before it is started anew"
+            )
+        experiments[:] = [one for one in experiments if one is not before]
+        salt = before["salt"] if before is not None else secrets.token_hex(_SALT_BYTES)
+        # In front: the first experiment that is about a call takes it, even a stopped one.
+        experiments.insert(0, _planned(plan, salt))
+        started, *others = config_from(document).experiments
+        _refuse_overlap(started, others)
+    return started
+
+
+def set_share(home: Path, key: str, share: int) -> Experiment:
+    """Set the candidate's part of an experiment, in basis points.
+
+    Raises:
+        ConfigError: it is not in 0..10,000.
+        ExperimentError: there is no such experiment, or it is stopped.
+    """
+    with _change(home) as document:
+        one = _find(document, key)
+        if one.get("state") == "stopped":
+            raise ExperimentError(f"experiment {key} is stopped; start it anew to give it a share")
+        one["share"] = share
+        return _experiment(config_from(document), key)
+
+
+def set_state(home: Path, key: str, state: State) -> Experiment:
+    """Pause, resume or stop an experiment; its share stays as it is.
+
+    Raises:
+        ExperimentError: there is no such experiment, or it is stopped for good.
+    """
+    with _change(home) as document:
+        one = _find(document, key)
+        if one.get("state") == "stopped" and state != "stopped":
+            raise ExperimentError(f"experiment {key} is stopped; start it anew")
+        one["state"] = state
+        return _experiment(config_from(document), key)
+
+
+@contextmanager
+def _change(home: Path) -> Iterator[_Document]:
+    """Give the document to be changed, and write it at the end of the block; an exception leaves the file."""
+    path = config_path(home)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with hold_lock(home / "lock", _LOCK_SECONDS):
+            version = read_config(home).version
+            document = json.loads(path.read_bytes()) if path.exists() else {}
+            document["version"] = version + 1
+            document.setdefault("experiments", [])
+            yield document
+            _write(path, document)
+    except LockBusyError as error:
+        raise ExperimentError(str(error)) from None
+    except OSError as error:
+        raise ExperimentError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _write(path: Path, document: _Document) -> None:
+    fresh = path.with_name(f".config.{os.getpid()}.tmp")
+    try:
+        with fresh.open("w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)  # noqa: PTH105 - said as the rule says it: one step, whole
+    except BaseException:
+        with suppress(OSError):
+            fresh.unlink()
+        raise
+
+
+def _planned(plan: Plan, salt: str) -> _Document:
+    params: _Document = {}
+    for name, value in (("drop", list(plan.drop)), ("rename", dict(plan.rename)), ("set", dict(plan.set))):
+        if value:
+            params[name] = value
+    candidate: _Document = {"model": plan.candidate}
+    if plan.provider is not None:
+        candidate["provider"] = plan.provider
+    if params:
+        candidate["params"] = params
+    return {
+        "key": plan.key,
+        "dataset": plan.dataset,
+        "match": {"model": list(plan.models)},
+        "candidate": candidate,
+        "share": plan.share,
+        "unit": plan.unit,
+        "salt": salt,
+        "state": "running",
+        "fallback": {"enabled": True, "timeout_seconds": plan.timeout},
+    }
+
+
+def _find(document: _Document, key: str) -> _Document:
+    experiments: list[_Document] = document["experiments"]
+    found = next((one for one in experiments if one["key"] == key), None)
+    if found is None:
+        names = ", ".join(one["key"] for one in experiments) or "none"
+        raise ExperimentError(f"there is no experiment {key} (there is: {names})")
+    return found
+
+
+def _experiment(config: Config, key: str) -> Experiment:
+    return next(one for one in config.experiments if one.key == key)
+
+
+def _refuse_overlap(started: Experiment, others: list[Experiment]) -> None:
+    """Refuse calls that a running or paused experiment has: only the first one would ever see them."""
+    for other in others:
+        datasets = {started.dataset, other.dataset}
+        same_dataset = len(datasets) == 1 or "*" in datasets
+        same_model = any(_meet(one, two) for one in started.match for two in other.match)
+        if other.state != "stopped" and same_dataset and same_model:
+            raise ExperimentError(
+                f"experiment {other.key} is {other.state} and about the same calls "
+                f"(dataset {other.dataset}, model {', '.join(other.match)}); stop it first"
+            )
+
+
+def _meet(one: str, two: str) -> bool:
+    """Tell whether a name can match both patterns, as far as one of them spells out the other."""
+    return one == two or fnmatchcase(one, two) or fnmatchcase(two, one)

@@ -1,0 +1,235 @@
+"""The way of a record into rows and back.
+
+A record that was read is not yet one that can be kept: here every value is held against its column, so that
+no line, whatever it holds, makes an insert fail and takes its neighbours with it.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from logos_shift_openai.core.records import Attempt, CallError, CallRecord, FeedbackRecord, RecordError
+
+from .schema import ID_LENGTH
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+
+Row = dict[str, Any]
+
+_CODEC: Final = "zlib"
+_LEVEL: Final = 1  # level 6 takes three times the time for a tenth of the size of such bodies
+_WHOLE_MAX: Final = 2**53  # whole numbers that every reader of JSON holds exactly
+_INTEGER_MAX: Final = 2**31 - 1
+_STATUSES: Final = range(1000)
+_encode: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_TEXTS: Final = (
+    *("parent", "name", "user_id", "conversation_id"),
+    *("requested_model", "experiment", "provider_id"),
+)
+_AS_IT_IS: Final = ("endpoint", "assigned", "served", "share", "bucket", "duration_ms", "first_token_ms")
+_HEAD: Final = (
+    *("id", "at", "endpoint", "dataset", "parent", "name", "unit", "user_id", "conversation_id", "metadata"),
+    *("requested_model", "served_model", "served_provider", "experiment", "assigned", "served", "share"),
+    *("bucket", "why", "config_version", "stream", "complete", "duration_ms", "first_token_ms", "error"),
+    *("provider_id", "tokens_in", "tokens_out", "tokens_cached", "sdk"),
+)
+_TOKENS: Final = {
+    "tokens_in": ("prompt_tokens", "input_tokens"),
+    "tokens_out": ("completion_tokens", "output_tokens"),
+}
+
+
+def call_rows(call: CallRecord, received: int) -> tuple[Row, Row]:
+    """Make the two rows of a call: its head, and its bodies.
+
+    Args:
+        call: The record.
+        received: When it came in, milliseconds since 1970.
+
+    Raises:
+        RecordError: a part of it cannot be kept; the message names it.
+    """
+    head: Row = {name: getattr(call, name) for name in _AS_IT_IS}
+    head.update({name: _text(name, getattr(call, name)) for name in _TEXTS})
+    head.update(_error(call.error))
+    head.update(_served(call))
+    head.update(_tokens(call))
+    head.update(
+        id=_text("id", call.id),
+        at=_whole("at", call.at),
+        received=received,
+        dataset=_text("dataset", call.dataset),
+        unit_kind=_one_of("unit.kind", call.unit and call.unit.kind, ("user", "conversation", "call")),
+        unit_id=_text("unit.id", call.unit and call.unit.id),
+        metadata=_json("metadata", call.metadata),
+        why=_text("why", call.why),
+        config_version=_whole("config_version", call.config_version),
+        stream=_flag("stream", call.stream),
+        complete=_flag("complete", call.complete),
+        sdk=_text("sdk", call.sdk),
+    )
+    bodies: Row = {
+        "call_id": head["id"],
+        "codec": _CODEC,
+        "request": zlib.compress(call.request, _LEVEL),
+        "response": None if call.response is None else zlib.compress(call.response, _LEVEL),
+        "attempts": _json("attempts", [_attempt(attempt) for attempt in call.attempts]),
+        "truncated": _json("truncated", call.truncated),
+        "media": _json("media", call.media),
+    }
+    return head, bodies
+
+
+def feedback_row(feedback: FeedbackRecord) -> Row:
+    """Make the row of a feedback.
+
+    Raises:
+        RecordError: a part of it cannot be kept; the message names it.
+    """
+    return {
+        "id": _text("id", feedback.id),
+        "at": _whole("at", feedback.at),
+        "call_id": _text("call_id", feedback.call_id),
+        "value": feedback.value,
+        "label": feedback.label,
+        "comment": _text("comment", feedback.comment),
+        "correction": None if feedback.correction is None else _json("correction", feedback.correction),
+        "by": _text("by", feedback.by),
+    }
+
+
+def head_of(row: RowMapping) -> Row:
+    """Give a call's head as it stood in its record, without the parts that lie with the bodies."""
+    head: Row = {name: row.get(name) for name in _HEAD}
+    head["metadata"] = json.loads(row["metadata"])
+    if row["unit_kind"] is not None:
+        head["unit"] = {"kind": row["unit_kind"], "id": row["unit_id"]}
+    if row["error_type"] is not None:
+        head["error"] = {part: row[f"error_{part}"] for part in ("type", "status", "code", "message")}
+    return head
+
+
+def bodies_of(row: RowMapping) -> Row:
+    """Give what lies apart from a call's head, read back into values."""
+    return {
+        "attempts": json.loads(row["attempts"]),
+        "request": _body(row["codec"], row["request"]),
+        "response": None if row["response"] is None else _body(row["codec"], row["response"]),
+        "truncated": json.loads(row["truncated"]),
+        "media": json.loads(row["media"]),
+    }
+
+
+def feedback_of(row: RowMapping) -> Row:
+    """Give a feedback as it stood in its record."""
+    said = {name: row[name] for name in ("id", "at", "call_id", "value", "label", "comment")}
+    return {**said, "correction": row["correction"] and json.loads(row["correction"]), "by": row["by"]}
+
+
+def _body(codec: str, data: bytes) -> Any:
+    if codec != _CODEC:
+        raise ValueError(f"a body packed with {codec!r}, which is not known here")
+    return json.loads(zlib.decompress(data), parse_constant=lambda _name: None)
+
+
+def _error(error: CallError | None) -> Row:
+    if error is None:
+        return dict.fromkeys(("error_type", "error_status", "error_code", "error_message"))
+    status = error.status
+    if status is not None and (isinstance(status, bool) or status not in _STATUSES):
+        raise RecordError(f"error.status: {_shown(status)} is no HTTP status")
+    return {
+        "error_type": _text("error.type", error.type),
+        "error_status": status,
+        "error_code": _text("error.code", error.code),
+        "error_message": _text("error.message", error.message),
+    }
+
+
+def _served(call: CallRecord) -> Row:
+    """Name the model that answered: that of the attempt that went well."""
+    last = next((attempt for attempt in reversed(call.attempts) if attempt.ok), None)
+    return {
+        "served_model": _text("attempts.model", last and last.model),
+        "served_provider": _text("attempts.provider", last and last.provider),
+    }
+
+
+def _attempt(attempt: Attempt) -> Row:
+    row = {name: getattr(attempt, name) for name in ("variant", "model", "provider", "ok", "duration_ms")}
+    return {**row, "error": attempt.error and asdict(attempt.error)}
+
+
+def _tokens(call: CallRecord) -> Row:
+    """Read the usage out of the answer; what is not there, or no count, is null."""
+    tokens: Row = dict.fromkeys(("tokens_in", "tokens_out", "tokens_cached"))
+    if call.response is None or b'"usage"' not in call.response:
+        return tokens
+    answer = json.loads(call.response)
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    if not isinstance(usage, dict):
+        return tokens
+    for column, names in _TOKENS.items():
+        counts = (_count(usage.get(name)) for name in names)
+        tokens[column] = next((count for count in counts if count is not None), None)
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    if isinstance(details, dict):
+        tokens["tokens_cached"] = _count(details.get("cached_tokens"))
+    return tokens
+
+
+def _count(value: object) -> int | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _INTEGER_MAX
+    return value if fits and isinstance(value, int) else None
+
+
+def _text(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise RecordError(f"{name}: {_shown(value)} is not a text")
+    if name in _INDEXED and len(value) > ID_LENGTH:
+        raise RecordError(f"{name}: longer than {ID_LENGTH} characters")
+    if value.isascii() and "\0" not in value:
+        return value
+    # Neither engine keeps a lone surrogate, and PostgreSQL no NUL; both stand for a character that was lost.
+    return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+_INDEXED: Final = frozenset({"id", "call_id", "parent", "dataset", "experiment", "provider_id"})
+
+
+def _whole(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _WHOLE_MAX:
+        raise RecordError(f"{name}: {_shown(value)} is not a whole number in 0..2^53")
+    return value
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise RecordError(f"{name}: {_shown(value)} is neither true nor false")
+    return value
+
+
+def _one_of(name: str, value: object, choices: tuple[str, ...]) -> str | None:
+    if value is not None and value not in choices:
+        raise RecordError(f"{name}: {_shown(value)} is not one of {', '.join(choices)}")
+    return value if isinstance(value, str) else None
+
+
+def _json(name: str, value: object) -> str:
+    try:
+        return _encode(value)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RecordError(f"{name}: {error}") from None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - as core.config shows values

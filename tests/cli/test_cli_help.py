@@ -1,0 +1,61 @@
+"""What `--help` says, compared with the files beside this one.
+
+To renew them after a change: `RENEW_GOLDEN=1 python -m pytest tests/cli/test_cli_help.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+COMMANDS = [
+    "",
+    "calls",
+    "calls list",
+    "calls show",
+    "calls tail",
+    "stats",
+    "feedback",
+    "experiment",
+    "experiment start",
+    "experiment share",
+    "experiment pause",
+    "experiment resume",
+    "experiment stop",
+    "experiment list",
+    "experiment show",
+    "doctor",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_as_written_down(cli: Any, command: str) -> None:
+    """Word for word, within 80 columns, and every command has an example."""
+    ended = cli(*command.split(), "--help")
+    assert ended.code == 0
+    text = "\n".join(line for line in ended.out.splitlines() if not line.startswith("  demo "))
+    path = GOLDEN / f"{command.replace(' ', '-') or 'logos-shift'}.txt"
+    if os.environ.get("RENEW_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    assert text + "\n" == path.read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= 80
+    if command not in {"calls", "experiment"}:
+        assert "Example:" in text
+
+
+def test_the_version_is_said(cli: Any) -> None:
+    """With the name of the distribution."""
+    assert cli("--version").out.startswith("logos_shift_openai ")
+
+
+def test_no_command_is_a_usage_fault_that_shows_the_help(cli: Any) -> None:
+    """As is one that is not there."""
+    bare = cli()
+    assert bare.code == 2
+    assert "Usage: logos-shift" in bare.out + bare.err
+    assert cli("frobnicate").code == 2

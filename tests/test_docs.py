@@ -1,0 +1,128 @@
+"""What the docs say is what the code does: blocks are run, tables are compared, links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import logos_shift_openai
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+class Anything(BaseHTTPRequestHandler):
+    """Answers any chat completion of any model."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        message = {"role": "assistant", "content": "Paris, I think"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        body = json.dumps(
+            {
+                "id": "chatcmpl-1",
+                "object": "chat.completion",
+                "created": 1,
+                "model": asked["model"],
+                "choices": [choice],
+            }
+        )
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def base_url():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Anything)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_python_blocks_run(base_url, home):
+    """The README's Python, pasted block after block, runs and leaves the records it speaks of."""
+    env = {**os.environ, "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": base_url, "LOGOS_SHIFT_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join(blocks("python"))],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for path in home.glob("spool/local/*/*.ndjson") for line in path.read_text().splitlines()]
+    calls = [line for line in lines if line["kind"] == "call"]
+    assert [call["dataset"] for call in calls] == ["default", "support", "support"]
+    assert len(lines) - len(calls) == 3
+
+
+def test_console_blocks_run(home):
+    """The README's commands of `logos-shift` run as written."""
+    env = {**os.environ, "LOGOS_SHIFT_HOME": str(home), "OPENAI_API_KEY": "k"}
+    script = "\n".join(
+        line.removeprefix("$ ").replace("logos-shift ", f"{sys.executable} -m logos_shift_openai.cli ", 1)
+        for block in blocks("console")
+        for line in block.splitlines()
+    )
+    done = subprocess.run(
+        ["bash", "-euc", script], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((home / "config.json").read_text())["experiments"][0]["share"] == 2_500
+
+
+def test_settings_page():
+    """The table of settings is the code's own."""
+    done = subprocess.run(
+        [sys.executable, "tools/settings_page.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names():
+    """Every public name exists, and the README names none that does not."""
+    for name in logos_shift_openai.__all__:
+        assert getattr(logos_shift_openai, name)
+    for imported in re.findall(r"from logos_shift_openai import ([\w, ]+)", README):
+        for name in imported.split(","):
+            assert name.strip() in logos_shift_openai.__all__
+
+
+def test_version_is_in_the_changelog():
+    """The version of the package has its entry."""
+    assert f"## {logos_shift_openai.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    """Links and paths of files that a page names exist."""
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+    for target in re.findall(r"`((?:tests|docs|client|core)/[\w./-]+\.\w+)`", text):
+        assert (ROOT / target).exists() or (ROOT / "logos_shift_openai" / target).exists(), target

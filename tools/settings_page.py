@@ -1,0 +1,52 @@
+"""Write `docs/settings.md` from the table of settings; `--check` compares instead."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from logos_shift_openai.client.settings import TABLE
+
+PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
+
+HEAD = """\
+# Settings
+
+Arguments of `LogosShift(...)` beat the environment, the environment beats the defaults. A value that cannot be meant
+raises `SettingsError` when a client is made; the message names the argument or variable and what it takes.
+
+| argument | environment | takes | default | meaning |
+|---|---|---|---|---|
+"""
+
+TAIL = """
+Providers, one pair of variables each, or `LogosShift(providers={"name": Provider(...)})` or a client of the SDK:
+
+| environment | takes | meaning |
+|---|---|---|
+| `LOGOS_SHIFT_PROVIDER_<NAME>_BASE_URL` | an http(s) address | an endpoint that a config may name as a candidate's provider |
+| `LOGOS_SHIFT_PROVIDER_<NAME>_API_KEY` | a key | its key; it is sent nowhere else |
+
+Arguments that have no variable: `user_id` and `metadata` (of calls that name none), `filename` (records are also
+appended to this file, a line of JSON each), `providers`.
+
+`redact` also takes a function: it gets `{"request", "response", "metadata"}` and gives what to keep of them, or None to
+record nothing. An exception in it drops the record, never the call.
+
+Nothing set at all: calls work exactly as before, records go to the spool in the home folder, and any `logos-shift`
+command on that machine takes them in. One log line says so once.
+"""
+
+
+def page() -> str:
+    """Give the whole page."""
+    rows = (f"| `{one.argument}` | `{one.variable}` | {one.takes} | {one.default} | {one.meaning} |\n" for one in TABLE)
+    return HEAD + "".join(rows) + TAIL
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(0 if PAGE.read_text(encoding="utf-8") == page() else f"{PAGE} is out of date: run {sys.argv[0]}")
+    PAGE.write_text(page(), encoding="utf-8")
