@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 
 import pytest
 
@@ -21,12 +23,7 @@ def home(tmp_path, monkeypatch):
 
 def _end_runtimes(folder):
     """End the runtimes that the test made, so that no thread and no lock outlives it."""
-    import sys
-    import time
-
-    module = sys.modules.get("logos_shift_openai.client.runtime")
-    if module is None:
-        return
-    for key, runtime in list(module._shared.items()):
-        runtime.close(time.monotonic() + 1.0)
-        del module._shared[key]
+    runtime = sys.modules.get("logos_shift_openai.client.runtime")
+    if runtime is not None:
+        for home in {one.home for one in runtime._shared.values()}:
+            runtime.close_home(home, time.monotonic() + 1.0)

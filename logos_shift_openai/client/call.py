@@ -7,7 +7,6 @@ encoding happen in `client/encoding.py` on ours. A call never holds the client o
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -52,7 +51,6 @@ class Call:
     # Of an answer read later: its bytes as they arrived, the events the caller took (-1: it takes none), what is going
     # on just now, the try under way, and the way to the baseline.
     chunks: list[bytes] | None = None
-    chunks_size = 0
     delivered = -1
     pulling = False
     reading = False
@@ -106,34 +104,26 @@ class Call:
 
     def held_back(self, why: str) -> None:
         """Send a call of the candidate's to the baseline all the same; it stays assigned to the candidate."""
-        self.route = replace(self.route, use_candidate=False, why=f"{self.route.why}; {why}")
+        self.route = self.route._replace(use_candidate=False, why=f"{self.route.why}; {why}")
 
     def begin_watching(self) -> None:
         """Begin to note an answer that is read later."""
         self.chunks = []
-        self.chunks_size = 0
         self.whole = self.closed = False
         if not self.stream:
             self.complete = False
 
-    def keeper(self) -> Callable[[bytes], None]:
-        """Give what notes the bytes of one reading of the answer; a second reading starts over."""
-        chunks: list[bytes] = []
-        limit = self.runtime.stream_bytes
+    def begin_reading(self) -> None:
+        """Note that the answer is being read; its first bytes are still to come."""
         self.reading = True
 
-        def keep(data: bytes) -> None:
-            if not chunks:
-                if self.whole:
-                    return
-                self.chunks, self.chunks_size = chunks, 0
-                if self.first_token is None:
-                    self.first_token = _clock() - self.started
-            if self.chunks_size < limit:
-                chunks.append(data)
-                self.chunks_size += len(data)
-
-        return keep
+    def keep(self, chunks: list[bytes]) -> None:
+        """Keep what a reading puts in this list; a second reading starts over unless the first was whole."""
+        if self.whole:
+            return
+        self.chunks = chunks
+        if self.first_token is None:
+            self.first_token = _clock() - self.started
 
     def read_whole(self) -> None:
         """Note that the answer has been read to its end."""
@@ -183,7 +173,9 @@ class Call:
         if self.flow is not None:
             self.resend = self.flow = self.breaker = None
         if self.logged:
-            size = _HEAD_BYTES + self.chunks_size
+            size = _HEAD_BYTES
+            if self.chunks is not None:
+                size += sum(map(len, self.chunks))
             if self.request is not None:
                 size += len(self.request)
             if self.response is not None:

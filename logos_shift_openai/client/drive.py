@@ -98,7 +98,7 @@ def _prepared(
         call.flow = call.resend = None
         guarded(call.runtime, call.held_back, "the attempt could not be prepared")
     sent = options.__copy__()
-    sent.post_parser = _parser(call, options.post_parser)
+    sent.__dict__["post_parser"] = _parser(call, options.post_parser)  # what an assignment does, without its checks
     return BASELINE, plain, sent
 
 

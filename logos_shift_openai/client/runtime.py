@@ -47,6 +47,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.counters = Counters()
         self.config: Config | None = None
+        self.home = settings.home
         self.started = False
         self.record_bytes = settings.record_bytes
         self.stream_bytes = settings.record_bytes * _STREAM_FACTOR
@@ -212,6 +213,19 @@ def runtime_for(settings: Settings) -> Runtime:
 def sole_runtime() -> Runtime | None:
     """Give the runtime of this process where there is exactly one."""
     return next(iter(_shared.values())) if len(_shared) == 1 else None
+
+
+def close_home(home: Path, deadline: float) -> None:
+    """Close and forget the runtimes that keep their spool in a folder, before the folder goes.
+
+    Args:
+        home: The home folder of their settings.
+        deadline: Seconds on the monotonic clock.
+    """
+    for key, runtime in list(_shared.items()):
+        if runtime.home == home:
+            runtime.close(deadline)
+            del _shared[key]
 
 
 def close_all() -> None:

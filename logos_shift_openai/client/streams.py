@@ -59,11 +59,16 @@ def watch(call: Call, response: Any) -> None:
 
 def _reading(call: Call, response: Any) -> Callable[..., Iterator[bytes]]:
     def iter_bytes(*args: Any, **kwargs: Any) -> Iterator[bytes]:
-        keep = guarded(call.runtime, call.keeper)
+        guarded(call.runtime, call.begin_reading)
+        chunks: list[bytes] = []
+        room = call.runtime.stream_bytes
         try:
             for data in type(response).iter_bytes(response, *args, **kwargs):
-                if keep is not None:
-                    guarded(call.runtime, keep, data)
+                if room > 0:  # written out: this is done for every chunk of every stream
+                    if not chunks:
+                        guarded(call.runtime, call.keep, chunks)
+                    chunks.append(data)
+                    room -= len(data)
                 call.reading = False
                 yield data
                 call.reading = True
@@ -77,11 +82,16 @@ def _reading(call: Call, response: Any) -> Callable[..., Iterator[bytes]]:
 
 def _async_reading(call: Call, response: Any) -> Callable[..., AsyncIterator[bytes]]:
     async def aiter_bytes(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
-        keep = guarded(call.runtime, call.keeper)
+        guarded(call.runtime, call.begin_reading)
+        chunks: list[bytes] = []
+        room = call.runtime.stream_bytes
         try:
             async for data in type(response).aiter_bytes(response, *args, **kwargs):
-                if keep is not None:
-                    guarded(call.runtime, keep, data)
+                if room > 0:  # written out: this is done for every chunk of every stream
+                    if not chunks:
+                        guarded(call.runtime, call.keep, chunks)
+                    chunks.append(data)
+                    room -= len(data)
                 call.reading = False
                 yield data
                 call.reading = True
@@ -102,9 +112,8 @@ def _end_if_closed(call: Call) -> None:
 def _closed(call: Call, response: Any) -> None:
     call.closed = True
     if not (call.stream or call.whole or call.pulling or call.reading) and hasattr(response, "_content"):
-        call.keeper()(response.content)  # read at a stroke, or there from the beginning
+        call.keep([response.content])  # read at a stroke, or there from the beginning
         call.read_whole()
-        call.reading = False
     _end_if_closed(call)
     for name in ("close", "aclose", "iter_bytes", "aiter_bytes"):
         response.__dict__.pop(name, None)

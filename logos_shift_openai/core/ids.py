@@ -22,13 +22,11 @@ def uuid7(unix_ms: int, entropy: bytes) -> str:
     Returns:
         The lower-case text form, 36 characters.
     """
-    value = (unix_ms & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(entropy[:ENTROPY_BYTES], "big") & _ENTROPY_MASK | _VERSION
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    time, tail = "%012x" % (unix_ms & 0xFFFFFFFFFFFF), entropy.hex()
+    return f"{time[:8]}-{time[8:]}-7{tail[1:4]}-{_VARIANT[tail[4]]}{tail[5:8]}-{tail[8:20]}"
 
 
-_VERSION = 0x7 << 76 | 0b10 << 62
-_ENTROPY_MASK = (0xFFF << 64) | ((1 << 62) - 1)
+_VARIANT = {digit: "89ab"[int(digit, 16) & 0b11] for digit in "0123456789abcdef"}  # its two upper bits are 10
 
 
 def is_call_id(text: str) -> bool:

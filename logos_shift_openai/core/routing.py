@@ -9,9 +9,8 @@ Experiments*, 2020, chapter 12 (salted hashing of the randomisation unit).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .config import SHARE_MAX, Config, Experiment
 from .records import Unit, Variant
@@ -22,8 +21,10 @@ if TYPE_CHECKING:
 BUCKETS: Final = SHARE_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
+# Units and routes are made on the caller's thread; a named tuple takes half the time of a frozen dataclass.
+
+
+class Units(NamedTuple):
     """The names a call can be bucketed by, most lasting first; the call's own id is always there."""
 
     call: str
@@ -39,8 +40,7 @@ class Units:
         return Unit("call", self.call)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """The choice for one call.
 
     Args:
@@ -62,7 +62,7 @@ class Route:
 
 def bucket_of(salt: str, unit: str) -> int:
     """Hash a unit into 0…9,999 for the experiment with this salt."""
-    digest = sha256(salt.encode("utf-8", "surrogatepass") + b"\0" + unit.encode("utf-8", "surrogatepass")).digest()
+    digest = sha256(f"{salt}\0{unit}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") % BUCKETS
 
 
@@ -98,9 +98,7 @@ def route(  # noqa: PLR0911 - a table of reasons, each with its own answer
         return NO_CONFIG
     if not config.enabled:
         return KILLED
-    # A stopped experiment keeps its place in the document, not its calls.
-    open_ones = (one for one in config.experiments if one.state != "stopped")
-    experiment = next((one for one in open_ones if one.concerns(dataset, model)), None)
+    experiment = config.experiment_for(dataset, model)
     if experiment is None:
         return NO_MATCH
     if experiment.state != "running":
