@@ -26,7 +26,7 @@ Providers, one pair of variables each, or `LogosShift(providers={"name": Provide
 
 | environment | takes | meaning |
 |---|---|---|
-| `LOGOS_SHIFT_PROVIDER_<NAME>_BASE_URL` | an http(s) address | an endpoint that a config may name as a candidate's provider |
+| `LOGOS_SHIFT_PROVIDER_<NAME>_BASE_URL` | an http(s) address | an endpoint that a candidate may name as its provider |
 | `LOGOS_SHIFT_PROVIDER_<NAME>_API_KEY` | a key | its key; it is sent nowhere else |
 
 Arguments that have no variable: `user_id` and `metadata` (of calls that name none), `filename` (records are also
