@@ -7,6 +7,7 @@ encoding happen in `client/encoding.py` on ours. A call never holds the client o
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -48,9 +49,10 @@ class Call:
     ended = False
     duration = 0.0
     first_token: float | None = None
-    # Of an answer read later: its bytes as they arrived, the events the caller took (-1: it takes none), what is going
-    # on just now, the try under way, and the way to the baseline.
+    # Of an answer read later: its bytes as they arrived, the choices asked for, the events the caller took (-1: it
+    # takes none), what is going on just now, the try under way, and the way to the baseline.
     chunks: list[bytes] | None = None
+    choices = 1
     delivered = -1
     pulling = False
     reading = False
@@ -96,9 +98,7 @@ class Call:
         """Encode a parsed answer before the caller gets it."""
         if self.logged and self.response is None:
             if isinstance(answer, BaseModel):
-                self.response = answer.__pydantic_serializer__.to_json(
-                    answer, exclude_unset=True, warnings=False, fallback=repr
-                )
+                self.response = _writer(type(answer))(answer, exclude_unset=True, warnings=False, fallback=repr)
             elif isinstance(answer, (dict, list, str)):
                 self.response = encode(answer)
 
@@ -186,6 +186,12 @@ class Call:
         """End the call with an error, which gets the call's id."""
         self.note_error(problem, error)
         self.end()
+
+
+@lru_cache(maxsize=256)
+def _writer(kind: type[BaseModel]) -> Callable[..., bytes]:
+    """Find a model's own compiled writer; looking it up on an answer goes through the model's `__getattr__`."""
+    return kind.__pydantic_serializer__.to_json
 
 
 def encode(value: object) -> bytes:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from logos_shift_openai.core.flow import BASELINE, Outcome, Try
 
 from .call import Call, changed, described, encode, tag
+from .endpoints import copied
 from .guard import guarded
 from .streams import adopt, watch
 
@@ -44,7 +45,7 @@ def drive(
         args: Passed on.
         kwargs: Passed on.
     """
-    attempt = guarded(call.runtime, _first, call) or BASELINE
+    attempt = BASELINE if call.flow is None else guarded(call.runtime, next, call.flow) or BASELINE
     while True:
         attempt, send, sent = _prepared(call, attempt, shift, plain, options, False, (cast_to, args, kwargs))
         since = _clock()
@@ -64,7 +65,7 @@ async def drive_async(
     call: Call, shift: LogosShift, plain: Callable[..., Any], options: Any, cast_to: Any, args: Any, kwargs: Any
 ) -> Any:
     """Make the attempts of a call, asynchronously; see `drive`."""
-    attempt = guarded(call.runtime, _first, call) or BASELINE
+    attempt = BASELINE if call.flow is None else guarded(call.runtime, next, call.flow) or BASELINE
     while True:
         attempt, send, sent = _prepared(call, attempt, shift, plain, options, True, (cast_to, args, kwargs))
         since = _clock()
@@ -80,10 +81,6 @@ async def drive_async(
             return answer
 
 
-def _first(call: Call) -> Try:
-    return BASELINE if call.flow is None else next(call.flow)
-
-
 def _prepared(
     call: Call, attempt: Try, shift: LogosShift, plain: Callable[..., Any], options: Any, in_loop: bool, rest: Any
 ) -> tuple[Try, Callable[..., Any], Any]:
@@ -97,7 +94,7 @@ def _prepared(
             return attempt, *ready
         call.flow = call.resend = None
         guarded(call.runtime, call.held_back, "the attempt could not be prepared")
-    sent = options.__copy__()
+    sent = copied(options)
     sent.__dict__["post_parser"] = _parser(call, options.post_parser)  # what an assignment does, without its checks
     return BASELINE, plain, sent
 
@@ -107,7 +104,7 @@ def _for_candidate(
 ) -> tuple[Callable[..., Any], Any]:
     experiment = call.route.experiment
     assert experiment is not None
-    sent = options.__copy__()
+    sent = copied(options)
     sent.json_data = changed(call.body, call.route)
     sent.extra_json = None
     send = plain
@@ -152,7 +149,7 @@ def _resend(call: Call, plain: Callable[..., Any], options: Any, rest: Any) -> C
     def resend() -> Any:
         call.trying = ("baseline", call.requested_model, _clock())
         try:
-            return plain(cast_to, options.__copy__(), *args, **kwargs)
+            return plain(cast_to, copied(options), *args, **kwargs)
         except BaseException as problem:
             guarded(call.runtime, _resend_failed, call, problem)
             raise
@@ -166,7 +163,7 @@ def _resend_async(call: Call, plain: Callable[..., Any], options: Any, rest: Any
     async def resend() -> Any:
         call.trying = ("baseline", call.requested_model, _clock())
         try:
-            return await plain(cast_to, options.__copy__(), *args, **kwargs)
+            return await plain(cast_to, copied(options), *args, **kwargs)
         except BaseException as problem:
             guarded(call.runtime, _resend_failed, call, problem)
             raise
@@ -184,15 +181,23 @@ def _parser(call: Call, inner: Any) -> Callable[[Any], Any]:
     """Chain the SDK's own parser: the answer is noted before it, what it gives back carries the id."""
 
     def parser(parsed: Any) -> Any:
-        if isinstance(parsed, _STREAMS):
-            guarded(call.runtime, adopt, call, parsed)
-        else:
-            guarded(call.runtime, call.snapshot_answer, parsed)
-        answer = inner(parsed) if callable(inner) else parsed
-        guarded(call.runtime, tag, answer, call.id)
+        guarded(call.runtime, _note, call, parsed)
+        if not callable(inner):
+            return parsed
+        answer = inner(parsed)
+        if answer is not parsed:
+            guarded(call.runtime, tag, answer, call.id)
         return answer
 
     return parser
+
+
+def _note(call: Call, parsed: Any) -> None:
+    tag(parsed, call.id)
+    if isinstance(parsed, _STREAMS):
+        adopt(call, parsed)
+    else:
+        call.snapshot_answer(parsed)
 
 
 def _answered(call: Call, attempt: Try, since: float, answer: Any) -> None:

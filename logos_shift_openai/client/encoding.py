@@ -143,7 +143,10 @@ def _by_caller(
     if kept is None:
         raise RefusedRecord
     answer = kept.get("response")
-    return encode(kept.get("request")), None if answer is None else encode(answer), kept.get("metadata") or {}
+    metadata = kept.get("metadata") or {}
+    if not isinstance(metadata, Mapping):
+        raise TypeError("redact: metadata is no object")  # no reader would take the record
+    return encode(kept.get("request")), None if answer is None else encode(answer), metadata
 
 
 def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | None]:
@@ -153,7 +156,7 @@ def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | Non
     if call.chunks is not None:
         raw = b"".join(call.chunks)
         if call.stream:
-            folded = fold(call.endpoint, raw, call.delivered if call.delivered >= 0 else None)
+            folded = fold(call.endpoint, raw, call.delivered if call.delivered >= 0 else None, choices=call.choices)
             complete = folded.complete and error is None
             provider_id = folded.provider_id
             if folded.body is not None:

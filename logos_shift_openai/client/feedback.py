@@ -60,18 +60,14 @@ def record(
         raise FeedbackError("feedback: give a value, a comment or a correction")
     said_id = new_id()
     said = FeedbackRecord(said_id, unix_ms(said_id), call_id, number, label, comment, correction, by)
-    try:
-        size = 512 + len(encode([comment, correction]))
-    except Exception as error:  # noqa: BLE001 - a circular value, one of endless depth
-        raise FeedbackError(f"feedback: it cannot be written as JSON ({type(error).__name__})") from None
-    guarded(runtime, _hand_over, runtime, said, size)
+    guarded(runtime, _hand_over, runtime, said)
     return said_id
 
 
-def _hand_over(runtime: Runtime, said: FeedbackRecord, size: int) -> None:
+def _hand_over(runtime: Runtime, said: FeedbackRecord) -> None:
     if not runtime.started:
         runtime.start()
-    runtime.recorder.put(said, size)
+    runtime.recorder.put(said, 512 + len(encode([said.comment, said.correction])))
 
 
 def _read(value: Value) -> tuple[float | None, Literal["success", "failure"] | None]:

@@ -133,6 +133,8 @@ def _begun(shift: LogosShift, client: Any, options: Any, endpoint: str, said: Ca
         stream,
         shift.records(call_id, context, dataset),
     )
+    if stream and isinstance(body.get("n"), int):
+        call.choices = body["n"]
     if chosen.use_candidate:
         _toward_candidate(call, client)
     if call.logged:
@@ -166,7 +168,11 @@ def _route(
         config,
         dataset=dataset,
         model=model,
-        units=Units(call_id, context.user_id or user_of(body), context.conversation_id or conversation_of(body)),
+        units=Units(
+            call_id,
+            context.user_id or user_of(body),
+            context.conversation_id or (conversation_of(body) if endpoint == "responses" else None),
+        ),
         endpoint=endpoint,
         providers=settings.providers,
         force=settings.force_variant,

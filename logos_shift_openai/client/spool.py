@@ -290,8 +290,7 @@ class Spool:
     @property
     def usage(self) -> int:
         """Bytes that wait: on disk for this destination, as far as we know, and in our memory."""
-        with self._guard:
-            return self._usage + self._memory_bytes
+        return self._usage + self._memory_bytes  # without the lock: whoever counts must not wait for a disk that hangs
 
     def pending(self) -> bool:
         """Whether anything waits to be sent: written by us, adopted, or in memory."""

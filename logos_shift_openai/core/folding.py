@@ -15,6 +15,7 @@ from . import sse
 from .folding_chat import ChatFold
 from .folding_completions import CompletionFold
 from .folding_responses import ResponseFold
+from .folding_runs import Run, run_of
 
 if TYPE_CHECKING:
     from .deltas import Object
@@ -84,6 +85,7 @@ def fold(endpoint: str, raw: bytes, delivered: int | None = None, *, choices: in
         return Folded(None, complete=False, provider_id=None, error=None, events=0)
     state: Fold = kind()
     readable, error, taken = True, None, 0
+    run: Run | None = None
     for event in sse.events(raw):
         if event.data.startswith("[DONE]"):
             break
@@ -92,12 +94,20 @@ def fold(endpoint: str, raw: bytes, delivered: int | None = None, *, choices: in
             if late is not None:
                 state.usage(late)
             continue
+        if run is not None and not event.name:
+            if run.takes(event.data):
+                taken += 1
+                continue
+            readable = _taken_run(state, run) and readable
         data = _read(event.data)
         error = _error(event, data)
         if error is not None:
             break
         taken += 1
         readable = data is not None and _taken(state, data, event.name) and readable
+        run = run_of(event.data, data) if data is not None and endpoint == "chat.completions" else None
+    if run is not None:
+        readable = _taken_run(state, run) and readable
     body = _result(state)
     error = error or state.failed()
     complete = readable and body is not None and error is None and state.finished(choices)
@@ -128,6 +138,11 @@ def _taken(state: Fold, data: Object, name: str) -> bool:
     except RecursionError:
         return False
     return True
+
+
+def _taken_run(state: Fold, run: Run) -> bool:
+    chunks = [_read(chunk) for chunk in run.chunks()]
+    return all([chunk is not None and _taken(state, chunk, "") for chunk in chunks])  # noqa: C419 - each is taken
 
 
 def _result(state: Fold) -> Object | None:

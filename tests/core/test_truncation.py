@@ -20,16 +20,17 @@ def capped(body: bytes, limit: int = 1024) -> Cleaned:
 
 
 LONG = st.builds(lambda text, times: text * times, st.text(min_size=1, max_size=4), st.integers(0, 900))
-BODIES = st.recursive(
-    LONG | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
-    lambda below: (
-        st.lists(below, max_size=5)
-        | st.dictionaries(st.text(max_size=30) | LONG, below, max_size=5)
-        | st.builds(lambda value, times: [value] * times, below, st.integers(0, 80))
-        | st.builds(lambda value, times: {f"key{number}": value for number in range(times)}, below, st.integers(0, 80))
-    ),
-    max_leaves=12,
+LEAVES = LONG | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+SMALL = st.recursive(
+    LEAVES,
+    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(max_size=30) | LONG, below, max_size=4),
+    max_leaves=8,
 )
+# Repetition stands above the recursion: within it, repetitions would multiply to bodies of many megabytes.
+MANY = st.builds(lambda value, times: [value] * times, SMALL, st.integers(0, 80)) | st.builds(
+    lambda value, times: {f"key{number}": value for number in range(times)}, SMALL, st.integers(0, 80)
+)
+BODIES = SMALL | MANY | st.lists(MANY, max_size=3) | st.dictionaries(st.text(max_size=5), MANY | SMALL, max_size=3)
 
 
 @settings(max_examples=150, deadline=None)

@@ -73,6 +73,15 @@ def test_close_after_break(provider, home):
     assert provider.streams[0].closed
 
 
+def test_all_choices_asked_for(provider, home):
+    """An answer is whole when every choice that was asked for is finished."""
+    second = [{**event, "choices": [{**event["choices"][0], "index": 1}]} for event in chunks()]
+    for events, whole in (([*chunks()], False), ([*chunks(), *second], True)):
+        provider.answer("m", pieces=[sse(events)])
+        list(ask(provider.client(), n=2))
+        assert records(home)[-1]["complete"] is whole
+
+
 def test_break_at_the_finish(provider, home):
     """A caller who stops at the finish reason has the whole answer."""
     with ask(provider.client()) as stream:
