@@ -14,7 +14,7 @@ def rows(quick: bool) -> list[Row]:
     import logos_shift_openai as ours
     from benchmarks.provider import MESSAGES, MODEL, client
 
-    calls, rounds = (200, 12) if quick else (1_000, 30)
+    calls, rounds = (200, 9) if quick else (1_000, 30)
     means: list[float] = []
 
     def round_of(kind, keep=None):
@@ -44,7 +44,15 @@ def rows(quick: bool) -> list[Row]:
     shared = statistics.median(means) - statistics.median(plain_means)
     note = f"{rounds} rounds of {calls} calls; medians of calls, median of rounds; all {stats['recorded']} recorded"
     return [
-        Row("a 1 KB call, added on the caller's thread", got.added, "us", 45, plain=got.plain, noise=got.noise, note=note),
+        Row(
+            "a 1 KB call, added on the caller's thread",
+            got.added,
+            "us",
+            45,
+            plain=got.plain,
+            noise=got.noise,
+            note=note,
+        ),
         Row(
             "the same, mean, with what the recorder's thread takes of the cores",
             shared,

@@ -17,6 +17,8 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from typing_extensions import Self
+
 from benchmarks.measure import ROOT
 
 
@@ -32,7 +34,7 @@ class Collector:
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
 
-    def __enter__(self) -> Collector:
+    def __enter__(self) -> Self:
         command = [sys.executable, "-m", "benchmarks.collector", *(["hang"] if self._hang else [])]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -18,7 +18,7 @@ CALLS, EXIT_CODE = 50, 7
 
 
 def rows(quick: bool) -> list[Row]:
-    turns = 2 if quick else 5
+    turns = 1 if quick else 5
     found: list[Row] = []
     with Collector(hang=True) as collector:
         for name, pause in (("at once after the calls", 0.0), ("while an upload hangs", 1.8)):
@@ -48,7 +48,8 @@ def _program(kind: str, pause: float, url: str) -> dict:
     try:
         with subprocess.Popen(
             [sys.executable, "-m", "benchmarks.exit_time", kind, str(pause)],
-            cwd=ROOT, env=child_environment(LOGOS_SHIFT_HOME=str(home), **more), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            cwd=ROOT, env=child_environment(LOGOS_SHIFT_HOME=str(home), **more),
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             assert process.stdout is not None
             began = float(process.stdout.readline())

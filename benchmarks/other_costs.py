@@ -13,7 +13,7 @@ def rows(quick: bool) -> list[Row]:
     from benchmarks.provider import MESSAGES
     from logos_shift_openai import logos_shift, provide_feedback
 
-    calls, rounds = (100, 9) if quick else (500, 30)
+    calls, rounds = (100, 3) if quick else (500, 30)
 
     def plain(messages, *, tone="calm"):
         return f"{tone}: {len(messages)}"

@@ -51,7 +51,12 @@ def events(chunks: int) -> list[bytes]:
         return b"data: " + json.dumps({**chunk, "choices": [choice]}).encode() + b"\n\n"
 
     first = event({"role": "assistant", "content": ""})
-    return [first, *(event({"content": f" word{n}"}) for n in range(chunks - 2)), event({}, "stop"), b"data: [DONE]\n\n"]
+    return [
+        first,
+        *(event({"content": f" word{n}"}) for n in range(chunks - 2)),
+        event({}, "stop"),
+        b"data: [DONE]\n\n",
+    ]
 
 
 class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):

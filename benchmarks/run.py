@@ -45,8 +45,7 @@ def run(scripts: tuple[str, ...], *, quick: bool) -> int:
         )  # fmt: skip
         if done.returncode != 0:
             failed.append(script)
-        for line in done.stdout.splitlines():
-            rows.append(Row(**json.loads(line)))
+        rows += [Row(**json.loads(line)) for line in done.stdout.splitlines()]
     print(table(rows))
     print()
     print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy as copying
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -59,11 +60,14 @@ def user_of(body: Mapping[str, Any]) -> str | None:
 
 def copied(options: Any) -> Any:
     """Copy the SDK's request options, as `copy.copy` does at twice the price: a pydantic model with plain fields."""
-    new = _new(type(options))
-    _set(new, "__dict__", options.__dict__.copy())
-    _set(new, "__pydantic_fields_set__", options.__pydantic_fields_set__)
-    _set(new, "__pydantic_extra__", None)
-    _set(new, "__pydantic_private__", None)
+    try:
+        new = _new(type(options))
+        _set(new, "__dict__", options.__dict__.copy())
+        _set(new, "__pydantic_fields_set__", options.__pydantic_fields_set__)
+        _set(new, "__pydantic_extra__", None)
+        _set(new, "__pydantic_private__", None)
+    except Exception:  # noqa: BLE001 - a pydantic that keeps its parts elsewhere
+        return copying.copy(options)
     return new
 
 

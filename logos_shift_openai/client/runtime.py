@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .settings import Settings
 
-EXIT_SECONDS: Final = 1.7  # the interpreter's own end comes after it, and two seconds are promised
+EXIT_SECONDS: Final = 1.5  # the interpreter's own end comes after it, and two seconds are promised
 _STREAM_FACTOR: Final = 4  # the bytes of a stream are several times those of the answer folded from it
 log = logging.getLogger("logos_shift_openai")
 

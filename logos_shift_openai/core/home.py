@@ -6,6 +6,7 @@ The environment and the platform are passed in; nothing is made or looked at on 
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VARIABLE: Final = "LOGOS_SHIFT_HOME"
+NOWHERE: Final = Path(os.devnull)
+"""The home of a user without one: no folder can be made in it, so records wait in memory until they are sent."""
 _FOLDER: Final = "logos_shift"
 
 
@@ -28,7 +31,7 @@ def default_home(environ: Mapping[str, str], platform: str = sys.platform) -> Pa
         `LOGOS_SHIFT_HOME`, else `%LOCALAPPDATA%\logos_shift` on Windows,
         `~/Library/Application Support/logos_shift` on macOS, and `$XDG_DATA_HOME/logos_shift` or
         `~/.local/share/logos_shift` elsewhere. Source: XDG Base Directory Specification 0.8, by which
-        a relative `XDG_DATA_HOME` is ignored.
+        a relative `XDG_DATA_HOME` is ignored. A folder in `NOWHERE` for a user without a home.
     """
     chosen = environ.get(VARIABLE)
     if chosen:
@@ -45,4 +48,7 @@ def default_home(environ: Mapping[str, str], platform: str = sys.platform) -> Pa
 
 def _user_home(environ: Mapping[str, str], platform: str) -> Path:
     named = environ.get("USERPROFILE" if platform == "win32" else "HOME")
-    return Path(named) if named else Path("~").expanduser()
+    try:
+        return Path(named) if named else Path("~").expanduser()
+    except RuntimeError:  # a user whom the system does not know, as in many containers
+        return NOWHERE

@@ -128,6 +128,7 @@ class FeedbackRecord:
 
 
 _HEAD_FIELDS: Final = tuple(name for name in CallRecord.__dataclass_fields__ if name not in {"request", "response"})
+_ATTEMPT_FIELDS: Final = tuple(Attempt.__dataclass_fields__)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -147,11 +148,18 @@ def call_line(call: CallRecord) -> bytes:
     if call.error is not None:
         head["error"] = asdict(call.error)
     if call.attempts:
-        head["attempts"] = [asdict(attempt) for attempt in call.attempts]
+        head["attempts"] = [_attempt(one) for one in call.attempts]
     text = _encode(head).encode("utf-8", "replace")
     return b"".join(
         (text[:-1], b',"request":', call.request or b"null", b',"response":', call.response or b"null", b"}\n")
     )
+
+
+def _attempt(one: Attempt) -> dict[str, JSON]:
+    """Do as `asdict` does, which takes longer than all the rest of a line."""
+    said: dict[str, JSON] = {name: getattr(one, name) for name in _ATTEMPT_FIELDS}
+    said["error"] = None if one.error is None else asdict(one.error)
+    return said
 
 
 def feedback_line(feedback: FeedbackRecord) -> bytes:

@@ -22,12 +22,12 @@ from logos_shift_openai.client.runtime import Runtime
 from logos_shift_openai.client.settings import read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from fault_servers import Collector, Provider
 
 ROOT = Path(logos_shift_openai.__file__).parents[1]
-LONG = 60.0
+LONG = 30.0
 
 # Seconds after which a call must be safe: a quarter of one, or more where the machine has no core to spare just now.
 OLD = 0.25 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)) if hasattr(os, "getloadavg") else 0.25
@@ -201,6 +201,14 @@ def deliver(home: Path, collector: Collector | str) -> Mapping[str, Any]:
         return runtime.stats()
     finally:
         runtime.close(time.monotonic() + LONG)
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    """Wait for something of another thread or process."""
+    end = time.monotonic() + LONG
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def lines_on_disk(home: Path, destination: str = "*") -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ class Listener:
             def do_GET(self) -> None:
                 outer.answer(self, b"")
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         class Server(http.server.ThreadingHTTPServer):

@@ -29,9 +29,7 @@ from logos_shift_openai.core.flow import Try
 from logos_shift_openai.core.routing import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-KEY = "sk-secret-of-the-caller-000000"
+    from collections.abc import Callable
 
 
 @dataclass
@@ -113,7 +111,7 @@ async def aread_later(client: Any, model: str) -> Result:
 
 SYNC = (whole, streamed, broken_off, raw, read_later, with_headers)
 JOINED = (streamed, broken_off, astreamed, abroken_off)
-JOINS = ("drive.adopt", "streams._chunks", "streams._async_chunks")
+JOINS = ("drive.adopt", "drive.tag", "drive._note", "streams._chunks", "streams._async_chunks")
 ASYNC = (awhole, astreamed, abroken_off, araw, aread_later)
 # "m" has no experiment; the others are routed to a candidate: one that answers, one that is down, one that is cut
 # before its first chunk, one that nobody can make a client for. "limited" fails in both variants.
@@ -282,7 +280,6 @@ RAISES = [
     "call.Call.fail",
     "call.Call.end",
     "call.encode",
-    "drive._first",
     "drive._for_candidate",
     "drive._answered",
     "drive._failed",
@@ -290,6 +287,7 @@ RAISES = [
     "drive.changed",
     "drive.described",
     "drive.tag",
+    "drive._note",
     "drive.adopt",
     "drive.watch",
     "streams.watch",
@@ -383,6 +381,17 @@ async def test_a_part_that_lies_changes_no_answer(
     whole(answers.client(ours.OpenAI, logos_shift=shift), "m")
     assert shift.flush(30.0)
     assert shift.stats()["recorded"] == before + 1
+
+
+async def test_a_pydantic_that_keeps_its_parts_elsewhere_changes_no_answer(
+    home: Path, answers: Provider, returned: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our quick copy of the SDK's options knows how pydantic lays them out; where it is wrong the slow copy serves."""
+    write_experiments(home)
+    shift = LogosShift(providers={"lab": ours.Provider(base_url="http://127.0.0.1:9/v1")})
+    monkeypatch.setattr(C + "endpoints._set", fail)
+    await call_all(answers, returned, shift)
+    assert "internal_error" not in shift.stats()
 
 
 @pytest.mark.parametrize("experiments", [[7], "text", 7, [None], {"key": "exp"}])

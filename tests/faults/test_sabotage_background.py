@@ -9,26 +9,25 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from fault_programs import LONG, lines_on_disk
+from fault_programs import LONG, lines_on_disk, wait_for
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))
 from provider import MESSAGES, Provider
 
 import logos_shift_openai as ours
-from logos_shift_openai import FeedbackError, LogosShift
+from logos_shift_openai import LogosShift
 from logos_shift_openai.client.wire import ConfigAnswer, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fault_servers import Collector
-
-C = "logos_shift_openai.client."
 
 
 def call(shift: LogosShift, number: int = 5, *, stream: bool = False) -> None:
@@ -45,7 +44,42 @@ def call(shift: LogosShift, number: int = 5, *, stream: bool = False) -> None:
     client.close()
 
 
-def fail(*_: Any, **__: Any) -> Any:
+class Sabotage:
+    """A part of ours replaced, before anything is made of it; it is itself again once `over` is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, part: str, do: Callable[[], Any]) -> None:
+        self.over = threading.Event()
+        self.begun = threading.Event()
+        module, *inside, name = part.split(".")
+        owner: Any = import_module(f"logos_shift_openai.client.{module}")
+        for one in inside:
+            owner = getattr(owner, one)
+        original = getattr(owner, name)
+
+        def instead(*args: Any, **kwargs: Any) -> Any:
+            if self.over.is_set():
+                return original(*args, **kwargs)
+            self.begun.set()
+            given = do()
+            return original(*args, **kwargs) if given is GO_ON else given
+
+        monkeypatch.setattr(owner, name, instead)
+
+    @classmethod
+    @contextmanager
+    def hanging(cls, monkeypatch: pytest.MonkeyPatch, part: str) -> Iterator[Sabotage]:
+        """Let a part hang until the end of the block, and go on then as if nothing had been."""
+        sabotage = cls(monkeypatch, part, lambda: (sabotage.over.wait(LONG), GO_ON)[1])
+        try:
+            yield sabotage
+        finally:
+            sabotage.over.set()
+
+
+GO_ON = object()
+
+
+def fail() -> Any:
     raise RuntimeError("sabotage")
 
 
@@ -70,7 +104,6 @@ KEEPING = {
     "spool.Spool.seal": "logos_shift_uploader_failed",
     "wire.Wire.post_records": "logos_shift_uploader_failed",
     "wire.Wire.get_config": "logos_shift_config_failed",
-    "wire.requests_session": "send_failed",
     "config_source.UrlSource.step": "logos_shift_config_failed",
 }
 
@@ -80,14 +113,14 @@ def test_a_part_that_raises_costs_the_records_in_its_hands_and_they_are_counted(
     part: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The five calls of the fault are counted as lost, the next ones arrive."""
+    sabotage = Sabotage(monkeypatch, part, fail)
     shift = LogosShift(url=collector.url)
     reason, number = LOSING[part]
-    monkeypatch.setattr(C + part, fail)
     call(shift, stream=True)
     shift.flush(LONG)
     assert shift.stats()[reason] == number
     assert shift.stats().get("recorded", 0) == 0
-    monkeypatch.undo()
+    sabotage.over.set()
     call(shift, 3)
     assert shift.flush(LONG)
     assert len(collector.arrived) == 3
@@ -98,59 +131,17 @@ def test_a_part_that_raises_on_the_way_loses_nothing(
     part: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fault is counted, and all records arrive once it is over."""
-    from logos_shift_openai.client import wire
-
     collector.config = b'{"version":1}'
-    monkeypatch.setattr(C + part, fail)
+    sabotage = Sabotage(monkeypatch, part, fail)
     shift = LogosShift(url=collector.url)
-    if part == "wire.requests_session":  # it is the default of an argument
-        monkeypatch.setattr(shift.runtime.uploader._wire, "_make_session", fail)  # type: ignore[union-attr]
     call(shift)
     shift.flush(0.5)
     wait_for(lambda: KEEPING[part] in shift.stats())
-    monkeypatch.undo()
-    if part == "wire.requests_session":
-        shift.runtime.uploader._wire._make_session = wire.requests_session  # type: ignore[union-attr]
+    sabotage.over.set()
     call(shift, 3)
     wait_for(lambda: shift.flush(LONG))
     assert len(collector.arrived) == 8
     assert set(collector.texts()) == {MESSAGES[0]["content"]}
-
-
-def wait_for(true: Callable[[], object]) -> None:
-    """Wait for something of another thread."""
-    end = time.monotonic() + LONG
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-@contextmanager
-def hanging(monkeypatch: pytest.MonkeyPatch, part: str) -> Iterator[threading.Event]:
-    """Let a part hang until the end of the block, and go on then as if nothing had been."""
-    let_go, hangs = threading.Event(), threading.Event()
-    owner, _, name = part.rpartition(".")
-    original = getattr(monkeypatch_target(owner), name)
-
-    def hang(*args: Any, **kwargs: Any) -> Any:
-        hangs.set()
-        let_go.wait(LONG)
-        return original(*args, **kwargs)
-
-    monkeypatch.setattr(C + part, hang)
-    try:
-        yield hangs
-    finally:
-        let_go.set()
-
-
-def monkeypatch_target(dotted: str) -> Any:
-    """Find the class or module that a part stands in."""
-    from importlib import import_module
-
-    module, _, name = dotted.partition(".")
-    found = import_module(C + module)
-    return getattr(found, name) if name else found
 
 
 @pytest.mark.parametrize(
@@ -168,16 +159,15 @@ def monkeypatch_target(dotted: str) -> Any:
 )
 def test_a_part_that_hangs_holds_up_no_call(part: str, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls are made and answered while it hangs, `flush` ends in its time, and nothing is lost in the end."""
-    shift = LogosShift(url=collector.url)
-    with hanging(monkeypatch, part) as hangs:
+    with Sabotage.hanging(monkeypatch, part) as sabotage:
+        shift = LogosShift(url=collector.url)
         call(shift, 10)
-        assert hangs.wait(LONG)
+        assert sabotage.begun.wait(LONG)
         call(shift, 10, stream=True)
         since = time.monotonic()
         flushed = shift.flush(0.3)
         assert time.monotonic() - since < LONG / 2
         assert flushed == (part == "wire.Wire.get_config")
-    monkeypatch.undo()
     wait_for(lambda: shift.flush(LONG))
     assert len(collector.arrived) == 20
 
@@ -186,11 +176,11 @@ def test_a_queue_that_nobody_empties_is_bounded_and_counts_what_it_drops(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the encoder hanging, the queue takes its number of records and counts the rest."""
-    shift = LogosShift(url=collector.url)
-    shift.runtime.recorder._max_count = 5
-    with hanging(monkeypatch, "runtime.Runtime._encode") as hangs:
+    with Sabotage.hanging(monkeypatch, "runtime.Runtime._encode") as sabotage:
+        shift = LogosShift(url=collector.url)
+        shift.runtime.recorder._max_count = 5
         call(shift, 1)
-        assert hangs.wait(LONG)
+        assert sabotage.begun.wait(LONG)
         call(shift, 20)
         stats = shift.stats()
     assert stats["queue_full"] == 15
@@ -296,13 +286,13 @@ def test_an_encoder_that_lies_costs_its_records_alone(
     lie: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line that is no record never reaches the server; it is counted, and the next ones arrive."""
-    shift = LogosShift(url=collector.url)
     line, reason = ENCODED[lie]
-    monkeypatch.setattr(C + "runtime.Runtime._encode", lambda *_: line)
+    sabotage = Sabotage(monkeypatch, "runtime.Runtime._encode", lambda: line)
+    shift = LogosShift(url=collector.url)
     call(shift)
     shift.flush(LONG)
     assert shift.stats()[reason] == 5
-    monkeypatch.undo()
+    sabotage.over.set()
     call(shift, 3)
     assert shift.flush(LONG)
     assert len(collector.arrived) == 3
@@ -319,13 +309,13 @@ RECEIPTS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("lie", RECEIPTS)
 def test_a_receipt_that_lies_costs_no_record(lie: str, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """What may not have arrived is either sent again or kept in `refused/` for a person."""
-    shift = LogosShift(url=collector.url)
     receipt, reason = RECEIPTS[lie]
-    monkeypatch.setattr(C + "wire.Wire.post_records", lambda *_: receipt)
+    sabotage = Sabotage(monkeypatch, "wire.Wire.post_records", lambda: receipt)
+    shift = LogosShift(url=collector.url)
     call(shift)
     shift.flush(0.5)
     wait_for(lambda: reason in shift.stats())
-    monkeypatch.undo()
+    sabotage.over.set()
     wait_for(lambda: shift.flush(LONG))
     kept = list((shift.settings.home / "spool").glob("*/refused/*.ndjson"))
     if reason.startswith("refused"):
@@ -342,7 +332,7 @@ def test_a_config_that_lies_leaves_calls_alone(
     answer: Any, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused and counted, calls go to their baseline and are recorded."""
-    monkeypatch.setattr(C + "wire.Wire.get_config", lambda *_: answer)
+    Sabotage(monkeypatch, "wire.Wire.get_config", lambda: answer)
     shift = LogosShift(url=collector.url)
     call(shift)
     wait_for(lambda: {"config_bad", "logos_shift_config_failed"} & shift.stats().keys())
@@ -357,16 +347,23 @@ def test_a_config_that_lies_leaves_calls_alone(
 @pytest.mark.parametrize("part", ["recorder.Recorder.put", "runtime.Runtime.start"])
 def test_feedback_with_a_part_that_raises_gives_its_id(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A feedback that we cannot keep is counted; the program that gave it goes on."""
+    Sabotage(monkeypatch, part, fail)
     shift = LogosShift()
-    monkeypatch.setattr(C + part, fail)
     assert shift.provide_feedback("chatcmpl-1", "success", comment="good")
-    monkeypatch.undo()
     assert shift.stats()["internal_error"] == 1
 
 
-def test_feedback_that_json_cannot_say_is_an_error_that_says_so() -> None:
-    """It is the caller's own mistake, and no other exception than ours."""
+def test_feedback_that_json_cannot_say_is_kept_as_far_as_it_can_be_said(home: Path) -> None:
+    """A correction that holds itself, or has no end, raises nothing and blocks nothing."""
     circular: list[Any] = []
     circular.append(circular)
-    with pytest.raises(FeedbackError, match="cannot be written as JSON"):
-        LogosShift().provide_feedback("chatcmpl-1", correction=circular)
+    endless: list[Any] = []
+    for _ in range(100_000):
+        endless = [endless]
+    shift = LogosShift()
+    for correction in (circular, endless, object(), b"\xff", float("nan")):
+        assert shift.provide_feedback("chatcmpl-1", correction=correction)
+    assert shift.flush(LONG)
+    stats = shift.stats()
+    assert len(lines_on_disk(home)) == stats["recorded"]
+    assert stats["recorded"] + stats.get("encode_failed", 0) == 5
