@@ -16,7 +16,10 @@ STANDARD = sys.stdlib_module_names
 ROOMS = {
     "core": (set(), set()),
     "client": ({"core", "errors", "version"}, {"openai", "pydantic", "pydantic_core", "typing_extensions"}),
-    "server": ({"core", "errors", "version", "file_lock"}, {"sqlalchemy", "openai"}),
+    "server": (
+        {"core", "errors", "version", "file_lock"},
+        {"sqlalchemy", "openai", "alembic", "msgspec", "starlette", "uvicorn", "zstandard"},
+    ),
     "cli": (
         {"core", "server", "client", "lab", "errors", "version"},
         {"typer", "rich", "click", "openai", "requests", "sqlalchemy"},
@@ -24,7 +27,7 @@ ROOMS = {
     "lab": ({"core", "version"}, set()),
 }
 # Imported inside functions only, so that importing the client stays light.
-LAZY = {"client": {"requests", "wrapt", "urllib3"}, "cli": {"requests"}}
+LAZY = {"client": {"requests", "wrapt", "urllib3"}, "cli": {"requests"}, "server": {"boto3"}}
 
 
 def is_module(name):

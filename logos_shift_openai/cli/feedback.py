@@ -36,7 +36,7 @@ def feedback(
     from logos_shift_openai.core.ids import ENTROPY_BYTES, uuid7  # noqa: PLC0415
     from logos_shift_openai.core.records import FeedbackRecord, feedback_line  # noqa: PLC0415
     from logos_shift_openai.server.calls import find_call  # noqa: PLC0415
-    from logos_shift_openai.server.ingest import ingest  # noqa: PLC0415
+    from logos_shift_openai.server.ingest import ingest_within  # noqa: PLC0415
 
     value, label = read_verdict(verdict)
     if verdict is None and comment is None and correction is None:
@@ -53,10 +53,10 @@ def feedback(
         by=by or _user(),
     )
     with opened(ctx.obj, create=True) as store, store.writing() as connection:
-        answer = ingest(connection, [feedback_line(record)], at)
+        answer = ingest_within(connection, [feedback_line(record)], at)
         known = find_call(connection, call_id) is not None
     if answer.refused:
-        raise CommandError(f"feedback refused: {answer.refused[0].reason}")
+        raise CommandError(f"feedback refused: {answer.refused[0].why}")
     if as_json:
         emit({"id": record.id, "call_id": call_id, "value": value, "label": label, "call_known": known})
     elif known:

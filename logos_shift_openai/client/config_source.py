@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     class ConfigWire(Protocol):
         """What an address source asks of a `Wire`."""
 
-        def get_config(self, etag: str | None, timeout: float) -> ConfigAnswer: ...  # noqa: D102
+        def get_config(self, etag: str | None, timeout: float, wait: float = 0.0) -> ConfigAnswer: ...  # noqa: D102
 
 
 _logger = logging.getLogger("logos_shift_openai")
@@ -40,6 +40,7 @@ _MAX_BYTES = 4 * 2**20
 _UNAUTHORIZED_WAIT = 300.0
 _LONGEST_WAIT = 300.0
 _LEAST_POLL = 1.0
+_BETWEEN_WAITS = 0.5  # seconds between two questions to a server that holds its answer back
 
 
 class _Confirmed:
@@ -155,6 +156,9 @@ class FileSource:
 class UrlSource:
     """Ask an address for the config, again and again.
 
+    A server may hold its answer back until there is a newer config, so that a change arrives at once; one that
+    answers at once all the same is asked ever more rarely, down to once a period.
+
     Args:
         source: the server, or the address of one fixed document (asked without a key).
         on_config: as for a file; returns the seconds between two polls, None for `poll`.
@@ -162,6 +166,7 @@ class UrlSource:
         counters: where faults are counted.
         poll: seconds between two polls where the document names none.
         timeout: seconds one request may take.
+        wait: seconds for which a server may hold its answer back; 0 asks it once a period.
         clock: seconds that never go back.
         random: gives numbers from 0 to 1.
     """
@@ -175,9 +180,13 @@ class UrlSource:
         *,
         poll: float = 30.0,
         timeout: float = 10.0,
+        wait: float = 25.0,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = dice.random,
     ) -> None:
+        self._wait = 0.0 if isinstance(source, str) else wait
+        self._clock = clock
+        self._at_once = 0  # answers in a row that were not held back
         self._wire = Wire(source, None, config_url=source) if isinstance(source, str) else source
         self._cache = cache
         self._counters = counters
@@ -217,15 +226,18 @@ class UrlSource:
         """Ask once; return the seconds to the next time."""
         if not self._loaded:
             self.load()
+        wait = 0.0 if self._etag is None else self._wait
+        asked = self._clock()
         try:
-            answer = self._wire.get_config(self._etag, self._timeout)
+            answer = self._wire.get_config(self._etag, self._timeout, wait)
         except UnauthorizedError as error:
             return self._failed(error, _UNAUTHORIZED_WAIT)
         except WireError as error:
             wish = error.retry_after if isinstance(error, UnavailableError) else None
-            wait = max(wish or 0.0, self._period() * 2.0 ** min(self._failures, 8))
+            first = _LEAST_POLL if self._wait else self._period()  # a server that was asked all the time restarts
+            pause = max(wish or 0.0, first * 2.0 ** min(self._failures, 9))
             self._failures += 1
-            return self._failed(error, min(_LONGEST_WAIT, wait))
+            return self._failed(error, min(_LONGEST_WAIT, pause))
         self._failures = 0
         self._counters.forget("config_url")
         if answer.body is None:
@@ -234,11 +246,21 @@ class UrlSource:
             self._etag = answer.etag
             if self._current.offer(answer.body, "the server's answer"):
                 self._keep(answer.body)
-        return self._jittered(self._period())
+        return self._jittered(self._pause(answer, self._clock() - asked, wait))
 
     def after_fork(self) -> None:
         """Begin polling at once in the child; the config in force is a copy of the parent's, and as good."""
         self._failures = 0
+
+    def _pause(self, answer: ConfigAnswer, took: float, wait: float) -> float:
+        """Choose the seconds to the next question, by whether the server holds its answers back."""
+        if not self._wait or self._etag is None:
+            return self._period()
+        if answer.body is not None or took >= wait / 2:
+            self._at_once = 0
+            return _BETWEEN_WAITS
+        self._at_once += 1
+        return min(self._period(), _BETWEEN_WAITS * 2.0 ** min(self._at_once, 16))
 
     def _period(self) -> float:
         return max(_LEAST_POLL, self._current.poll or self._poll)

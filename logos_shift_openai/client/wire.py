@@ -5,7 +5,7 @@ goes to the one configured address and nowhere else: no redirect is followed.
 
 `POST {url}/v1/records` carries gzipped NDJSON, to which the server says
 `{"new":n,"seen":m,"refused":[{"line":k,"id":..,"why":".."}]}`, where `line` counts from 1. `GET
-{url}/v1/config` answers a document with an ETag, or 304.
+{url}/v1/config` answers a document with an ETag, or 304; asked with `?wait=25`, the 304 may come only then.
 """
 
 from __future__ import annotations
@@ -180,14 +180,20 @@ class Wire:
             _check(answer)
             return _receipt(self._body(answer, deadline))
 
-    def get_config(self, etag: str | None, timeout: float) -> ConfigAnswer:
+    def get_config(self, etag: str | None, timeout: float, wait: float = 0.0) -> ConfigAnswer:
         """Fetch the config unless it is still the one with `etag`.
+
+        Args:
+            etag: the version that is known, None for none.
+            timeout: seconds the answer may take.
+            wait: seconds, on top of these, for which the server may wait for a newer version.
 
         Raises:
             WireError: one of its kinds above.
         """
         headers = {} if etag is None else {"If-None-Match": etag}
-        with self._answer("GET", self._config_url, timeout, headers, None) as (answer, deadline):
+        url = f"{self._config_url}?wait={wait:g}" if wait else self._config_url
+        with self._answer("GET", url, timeout + wait, headers, None) as (answer, deadline):
             if answer.status_code == _NOT_MODIFIED:
                 self._body(answer, deadline)  # none, but only a read to the end frees the connection
                 return ConfigAnswer(None, etag)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
-from .feedback import SUCCESS_FROM, Score, effective_scores, feedback_about, scores
-from .store.rows import Row, bodies_of, head_of
+from .feedback import SUCCESS_FROM, Score, feedback_about, scores
+from .store.database import store_of
+from .store.rows import NO_BODIES, Row, bodies_of, head_of
 from .store.schema import call_bodies, calls
 
 FeedbackKind = Literal["success", "failure", "none"]
@@ -29,6 +30,7 @@ class Filters:
         errors: Only calls that ended in an error.
         since: Started at or after, milliseconds since 1970.
         limit: At most so many, the latest first.
+        before: Only those that come after this one in the list: its `at` and its id.
     """
 
     dataset: str | None = None
@@ -39,6 +41,7 @@ class Filters:
     errors: bool = False
     since: int | None = None
     limit: int | None = None
+    before: tuple[int, str] | None = None
 
 
 @dataclass(slots=True)
@@ -52,15 +55,6 @@ class Cursor:
 def list_calls(connection: Connection, filters: Filters) -> list[Row]:
     """List the heads of calls, latest first, each with the `feedback` that counts for it."""
     query = select(calls).where(*_conditions(filters)).order_by(calls.c.at.desc(), calls.c.id.desc())
-    if filters.feedback is not None:
-        effective = effective_scores()
-        query = query.outerjoin(effective, effective.c.id == calls.c.id).where(
-            {
-                "none": effective.c.score.is_(None),
-                "success": effective.c.score >= SUCCESS_FROM,
-                "failure": effective.c.score < SUCCESS_FROM,
-            }[filters.feedback]
-        )
     heads = [head_of(row) for row in connection.execute(query.limit(filters.limit)).mappings()]
     counted = scores(connection, heads)
     return [{**head, "feedback": _feedback(counted.get(head["id"]))} for head in heads]
@@ -69,6 +63,8 @@ def list_calls(connection: Connection, filters: Filters) -> list[Row]:
 def find_call(connection: Connection, call_id: str) -> Row | None:
     """Find one call with its bodies, attempts, all its feedback and the ids of its children.
 
+    A call whose bodies are not kept any more has null for its request and response.
+
     Args:
         connection: A reader's connection.
         call_id: Our id, or the provider's own (the latest call that has it).
@@ -76,7 +72,7 @@ def find_call(connection: Connection, call_id: str) -> Row | None:
     named = or_(calls.c.id == call_id, calls.c.provider_id == call_id)
     query = (
         select(calls, *(column for column in call_bodies.c if column.name != "call_id"))
-        .join_from(calls, call_bodies, call_bodies.c.call_id == calls.c.id)
+        .outerjoin_from(calls, call_bodies, call_bodies.c.call_id == calls.c.id)
         .where(named)
         .order_by((calls.c.id == call_id).desc(), calls.c.at.desc())
         .limit(1)
@@ -88,7 +84,7 @@ def find_call(connection: Connection, call_id: str) -> Row | None:
     children = select(calls.c.id).where(calls.c.parent == head["id"]).order_by(calls.c.at, calls.c.id)
     return {
         **head,
-        **bodies_of(row),
+        **bodies_of(_pack(connection, row)),
         "children": list(connection.scalars(children)),
         "feedback": _feedback(scores(connection, [head]).get(head["id"])),
         "said": feedback_about(connection, head),
@@ -124,7 +120,23 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         conditions.append(calls.c.error_type.is_not(None))
     if filters.since is not None:
         conditions.append(calls.c.at >= filters.since)
+    if filters.before is not None:
+        at, call_id = filters.before
+        conditions.append((calls.c.at < at) | ((calls.c.at == at) & (calls.c.id < call_id)))
+    if filters.feedback == "none":
+        conditions.append(calls.c.score.is_(None))
+    elif filters.feedback == "success":
+        conditions.append(calls.c.score >= SUCCESS_FROM)
+    elif filters.feedback == "failure":
+        conditions.append(calls.c.score < SUCCESS_FROM)
     return conditions
+
+
+def _pack(connection: Connection, row: RowMapping) -> bytes:
+    if row["codec"] is None:
+        return NO_BODIES
+    store = store_of(connection)
+    return store.codec.unpack(connection, row["codec"], store.bodies.fetch(row["data"], row["place"]))
 
 
 def _feedback(score: Score | None) -> Row | None:

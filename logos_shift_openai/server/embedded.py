@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from sqlalchemy import Connection, delete, insert, select
 
 from .file_lock import try_lock
-from .ingest import Refusal, ingest
+from .fold import settle
+from .ingest import Refusal, ingest_within
 from .spool_folders import LOCAL, REFUSED, owner_folders, read_lines, segment_name, segments, start_of
 from .store.schema import spool_positions
 
@@ -74,6 +75,8 @@ def take_in(
     for folder in folders:
         job.take_folder(folder)
     job.forget_missing()
+    if job.result.new:
+        settle(store, now())
     return job.result
 
 
@@ -149,8 +152,8 @@ class _Job:
             batch = read_lines(file, position, ended=ended)
             if not batch.lines:
                 return False
-            answer = ingest(connection, batch.lines, self.now())
-            self._keep(name, answer.refused)
+            answer = ingest_within(connection, batch.lines, self.now())
+            self._keep(name, [(batch.lines[one.line - 1], one) for one in answer.refused])
             connection.execute(delete(spool_positions).where(spool_positions.c.segment == name))
             connection.execute(insert(spool_positions).values(segment=name, start=start, position=batch.end))
         self.known[name] = batch.end
@@ -165,16 +168,16 @@ class _Job:
         row = connection.execute(query).mappings().first()
         return row["position"] if row is not None and row["start"] == start else 0
 
-    def _keep(self, name: str, refusals: tuple[Refusal, ...]) -> None:
+    def _keep(self, name: str, refusals: list[tuple[bytes, Refusal]]) -> None:
         """Put refused lines by for a person, as they are; why stands in a file beside them."""
         if not refusals:
             return
         folder = self.spool / REFUSED
         folder.mkdir(exist_ok=True)
         kept = folder / name.replace("/", "-")
-        lines = b"".join(one.line if one.line.endswith(b"\n") else one.line + b"\n" for one in refusals)
+        lines = b"".join(line if line.endswith(b"\n") else line + b"\n" for line, _refusal in refusals)
         _append(kept, lines)
-        reasons = "".join(" ".join(one.reason.split()) + "\n" for one in refusals)
+        reasons = "".join(" ".join(one.why.split()) + "\n" for _line, one in refusals)
         _append(kept.with_suffix(".why.txt"), reasons.encode("utf-8", "replace"))
 
     def _remove(self, folder: Path) -> None:

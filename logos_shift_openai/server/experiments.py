@@ -1,8 +1,9 @@
-"""The embedded config: `config.json` in the home folder, and its experiments.
+"""The experiments of a config document, and the embedded config: `config.json` in the home folder.
 
-It is the only writer of that file. A change is parsed as strictly as a client parses it, gets the next
-version and takes the file's place whole, under a lock; so a client never sees half of one, and no writer
-overwrites another's.
+What a change does to a document (`start_in`, `share_in`, `state_in`) is the same for the embedded config and for
+a server's (see `server.config_versions`). Of `config.json` this is the only writer: a change is parsed as strictly
+as a client parses it, gets the next version and takes the file's place whole, under a lock; so a client never sees
+half of one, and no writer overwrites another's.
 """
 
 from __future__ import annotations
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
 
 _LOCK_SECONDS: Final = 10.0
 _SALT_BYTES: Final = 16
-_Document = dict[str, Any]
+Document = dict[str, Any]
+"""A config document as read from JSON."""
 
 
 class ExperimentError(Exception):
     """What was asked of an experiment cannot be done; the message says why and what can."""
+
+
+class NoExperimentError(ExperimentError):
+    """There is none of that name; the message lists those there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,60 +89,86 @@ def read_config(home: Path) -> Config:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def start(home: Path, plan: Plan) -> Experiment:
-    """Start an experiment, or start one again that is stopped or paused: its salt stays, so its units do.
+def new_salt() -> str:
+    """Draw the salt of a new experiment."""
+    return secrets.token_hex(_SALT_BYTES)
 
-    Raises:
-        ConfigError: a part of the plan cannot be; nothing was written.
-        ExperimentError: it runs already, or another one is about the same calls.
-    """
+
+def start(home: Path, plan: Plan) -> Experiment:
+    """Start an experiment of the embedded config; as `start_in`."""
     with _change(home) as document:
-        experiments = document["experiments"]
-        before = next((one for one in experiments if one["key"] == plan.key), None)
-        if before is not None and before.get("state", "running") == "running":
-            raise ExperimentError(
-                f"experiment {plan.key} is running already; change its share, or stop it before it is started anew"
-            )
-        experiments[:] = [one for one in experiments if one is not before]
-        salt = before["salt"] if before is not None else secrets.token_hex(_SALT_BYTES)
-        # In front: the first experiment that is about a call takes it, even a stopped one.
-        experiments.insert(0, _planned(plan, salt))
-        started, *others = config_from(document).experiments
-        _refuse_overlap(started, others)
-    return started
+        return start_in(document, plan, new_salt())
 
 
 def set_share(home: Path, key: str, share: int) -> Experiment:
+    """Set the candidate's part of an experiment of the embedded config; as `share_in`."""
+    with _change(home) as document:
+        return share_in(document, key, share)
+
+
+def set_state(home: Path, key: str, state: State) -> Experiment:
+    """Pause, resume or stop an experiment of the embedded config; as `state_in`."""
+    with _change(home) as document:
+        return state_in(document, key, state)
+
+
+def start_in(document: Document, plan: Plan, salt: str) -> Experiment:
+    """Start an experiment, or start one again that is stopped or paused: its salt stays, so its units do.
+
+    Args:
+        document: Changed in place; after an exception it is worth nothing.
+        plan: What is to be started.
+        salt: For an experiment that is new.
+
+    Raises:
+        ConfigError: a part of the plan cannot be.
+        ExperimentError: it runs already, or another one is about the same calls.
+    """
+    experiments = document.setdefault("experiments", [])
+    before = next((one for one in experiments if one["key"] == plan.key), None)
+    if before is not None and before.get("state", "running") == "running":
+        raise ExperimentError(
+            f"experiment {plan.key} is running already; change its share, or stop it before it is started anew"
+        )
+    experiments[:] = [one for one in experiments if one is not before]
+    # In front: the first experiment that is about a call takes it, even a stopped one.
+    experiments.insert(0, _planned(plan, salt if before is None else before["salt"]))
+    started, *others = config_from(document).experiments
+    _refuse_overlap(started, others)
+    return started
+
+
+def share_in(document: Document, key: str, share: int) -> Experiment:
     """Set the candidate's part of an experiment, in basis points.
 
     Raises:
         ConfigError: it is not in 0..10,000.
-        ExperimentError: there is no such experiment, or it is stopped.
+        ExperimentError: it is stopped.
+        NoExperimentError: there is no such experiment.
     """
-    with _change(home) as document:
-        one = _find(document, key)
-        if one.get("state") == "stopped":
-            raise ExperimentError(f"experiment {key} is stopped; start it anew to give it a share")
-        one["share"] = share
-        return _experiment(config_from(document), key)
+    one = _find(document, key)
+    if one.get("state") == "stopped":
+        raise ExperimentError(f"experiment {key} is stopped; start it anew to give it a share")
+    one["share"] = share
+    return _experiment(config_from(document), key)
 
 
-def set_state(home: Path, key: str, state: State) -> Experiment:
+def state_in(document: Document, key: str, state: State) -> Experiment:
     """Pause, resume or stop an experiment; its share stays as it is.
 
     Raises:
-        ExperimentError: there is no such experiment, or it is stopped for good.
+        ExperimentError: it is stopped for good.
+        NoExperimentError: there is no such experiment.
     """
-    with _change(home) as document:
-        one = _find(document, key)
-        if one.get("state") == "stopped" and state != "stopped":
-            raise ExperimentError(f"experiment {key} is stopped; start it anew")
-        one["state"] = state
-        return _experiment(config_from(document), key)
+    one = _find(document, key)
+    if one.get("state") == "stopped" and state != "stopped":
+        raise ExperimentError(f"experiment {key} is stopped; start it anew")
+    one["state"] = state
+    return _experiment(config_from(document), key)
 
 
 @contextmanager
-def _change(home: Path) -> Iterator[_Document]:
+def _change(home: Path) -> Iterator[Document]:
     """Give the document to be changed, and write it at the end of the block; an exception leaves the file."""
     path = config_path(home)
     try:
@@ -145,7 +177,6 @@ def _change(home: Path) -> Iterator[_Document]:
             version = read_config(home).version
             document = json.loads(path.read_bytes()) if path.exists() else {}
             document["version"] = version + 1
-            document.setdefault("experiments", [])
             yield document
             _write(path, document)
     except LockBusyError as error:
@@ -154,7 +185,7 @@ def _change(home: Path) -> Iterator[_Document]:
         raise ExperimentError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def _write(path: Path, document: _Document) -> None:
+def _write(path: Path, document: Document) -> None:
     fresh = path.with_name(f".config.{os.getpid()}.tmp")
     try:
         with fresh.open("w", encoding="utf-8") as file:
@@ -169,12 +200,12 @@ def _write(path: Path, document: _Document) -> None:
         raise
 
 
-def _planned(plan: Plan, salt: str) -> _Document:
-    params: _Document = {}
+def _planned(plan: Plan, salt: str) -> Document:
+    params: Document = {}
     for name, value in (("drop", list(plan.drop)), ("rename", dict(plan.rename)), ("set", dict(plan.set))):
         if value:
             params[name] = value
-    candidate: _Document = {"model": plan.candidate}
+    candidate: Document = {"model": plan.candidate}
     if plan.provider is not None:
         candidate["provider"] = plan.provider
     if params:
@@ -192,12 +223,12 @@ def _planned(plan: Plan, salt: str) -> _Document:
     }
 
 
-def _find(document: _Document, key: str) -> _Document:
-    experiments: list[_Document] = document["experiments"]
+def _find(document: Document, key: str) -> Document:
+    experiments: list[Document] = document.get("experiments", [])
     found = next((one for one in experiments if one["key"] == key), None)
     if found is None:
         names = ", ".join(one["key"] for one in experiments) or "none"
-        raise ExperimentError(f"there is no experiment {key} (there is: {names})")
+        raise NoExperimentError(f"there is no experiment {key} (there is: {names})")
     return found
 
 

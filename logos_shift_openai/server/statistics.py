@@ -2,7 +2,8 @@
 
 A call counts for the variant it was assigned to, also when the baseline had to answer for it. Latency and
 first token are of calls that ended without an error. Success is the mean of the scores that count (see
-`server.feedback`), with a Wilson interval that takes the calls for independent of each other.
+`server.feedback`), with a Wilson interval that takes the calls for independent of each other. All of it is read
+from the evidence, not from the calls, so that it costs the same however many there are.
 """
 
 from __future__ import annotations
@@ -11,17 +12,16 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, literal_column, select
+from sqlalchemy import Connection, func, select
 
-from .feedback import effective_scores
+from .store.evidence import sums_by_key
 from .store.schema import calls, feedback, refused
+from .store.sums import UNIT, Histogram, Sums, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _Z95: Final = 1.959963984540054  # the normal quantile of 97.5 %
-_GROUP: Final = ("dataset", "experiment", "functions", "variant")
-_Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Milliseconds, by nearest rank; None where there is no call to take them from."""
+    """Milliseconds, by nearest rank and within 0.5 %; None where there is no call to take them from."""
 
     median: float | None = None
     p95: float | None = None
@@ -85,7 +85,12 @@ class VariantStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Everything in the store. `refused` counts lines that were no records, by the part at fault."""
+    """Everything that came in, also what retention has removed since.
+
+    Args:
+        first_at: Start of the first call that is there, and of the last one, milliseconds since 1970.
+        refused: Lines that were no records, by the part at fault.
+    """
 
     calls: int
     feedback: int
@@ -113,9 +118,9 @@ def wilson(successes: float, trials: int) -> tuple[float, float]:
 
 def totals(connection: Connection) -> Totals:
     """Count everything."""
-    count, first, last = connection.execute(
-        select(func.count(), func.min(calls.c.at), func.max(calls.c.at)).select_from(calls)
-    ).one()
+    count = sum(sums.calls for sums in sums_by_key(connection).values())
+    first = connection.scalar(select(func.min(calls.c.at)))
+    last = connection.scalar(select(func.max(calls.c.at)))
     lines = connection.execute(select(refused.c.reason, refused.c.lines).order_by(refused.c.reason))
     said = connection.scalar(select(func.count()).select_from(feedback)) or 0
     return Totals(count, said, first, last, {row.reason: row.lines for row in lines})
@@ -135,32 +140,25 @@ def variant_statistics(
         experiment: Only calls of this one.
         since: Calls started at or after, milliseconds since 1970.
     """
-    wanted = [
-        column == value
-        for column, value in ((calls.c.dataset, dataset), (calls.c.experiment, experiment))
-        if value is not None
-    ]
-    if since is not None:
-        wanted.append(calls.c.at >= since)
-    successes = _successes(connection, wanted)
-    latency = _times(connection, calls.c.duration_ms, wanted)
-    first_token = _times(connection, calls.c.first_token_ms, wanted)
-    return [
+    found = [
         VariantStatistics(
-            **dict(zip(_GROUP, key, strict=True)),
-            calls=row["calls"],
-            errors=row["errors"],
-            incomplete=row["incomplete"],
-            fallbacks=row["fallbacks"],
-            success=successes.get(key, Success()),
-            latency_ms=latency.get(key, Times()),
-            first_token_ms=first_token.get(key, Times()),
-            tokens=Tokens(
-                row["with_usage"], *(int(row[name]) for name in ("tokens_in", "tokens_out", "tokens_cached"))
-            ),
+            dataset=key.dataset,
+            experiment=key.experiment or None,
+            functions=key.functions,
+            variant=key.variant or None,
+            calls=sums.calls,
+            errors=sums.errors,
+            incomplete=sums.incomplete,
+            fallbacks=sums.fallbacks,
+            success=_success(sums),
+            latency_ms=_times(sums.latency),
+            first_token_ms=_times(sums.first_token),
+            tokens=Tokens(sums.with_usage, sums.tokens_in, sums.tokens_out, sums.tokens_cached),
         )
-        for key, row in _counts(connection, wanted)
+        for key, sums in sums_by_key(connection, dataset, experiment, since).items()
+        if sums.calls
     ]
+    return sorted(found, key=_order)
 
 
 def as_json(one: VariantStatistics | Totals) -> dict[str, Any]:
@@ -168,71 +166,17 @@ def as_json(one: VariantStatistics | Totals) -> dict[str, Any]:
     return asdict(one)
 
 
-def _group() -> list[ColumnElement[Any]]:
-    # Spelt out: a parameter would be another one in SELECT than in GROUP BY, which PostgreSQL refuses.
-    functions = (calls.c.endpoint == literal_column("'function'")).label("functions")
-    return [calls.c.dataset, calls.c.experiment, functions, calls.c.assigned.label("variant")]
+def _order(one: VariantStatistics) -> list[tuple[bool, str]]:
+    parts = (one.dataset, one.experiment, one.functions, one.variant)
+    return [(part is None, str(part or "")) for part in parts]
 
 
-def _key(row: RowMapping) -> _Key:
-    return (row["dataset"], row["experiment"], bool(row["functions"]), row["variant"])
+def _success(sums: Sums) -> Success:
+    if sums.scored <= 0:
+        return Success()
+    total = sums.score / UNIT
+    return Success(sums.scored, total / sums.scored, *wilson(total, sums.scored))
 
 
-def _counts(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[tuple[_Key, RowMapping]]:
-    fallback = (calls.c.assigned == "candidate") & (calls.c.served == "baseline")
-    group = _group()
-    query = (
-        select(
-            *group,
-            func.count().label("calls"),
-            _how_many(calls.c.error_type.is_not(None)).label("errors"),
-            _how_many(~calls.c.complete & calls.c.error_type.is_(None)).label("incomplete"),
-            _how_many(fallback).label("fallbacks"),
-            _how_many(calls.c.tokens_in.is_not(None)).label("with_usage"),
-            *(
-                func.coalesce(func.sum(calls.c[name]), 0).label(name)
-                for name in ("tokens_in", "tokens_out", "tokens_cached")
-            ),
-        )
-        .where(*wanted)
-        .group_by(*group)
-    )
-    rows = [(_key(row), row) for row in connection.execute(query).mappings()]
-    return sorted(rows, key=lambda pair: [(part is None, str(part or "")) for part in pair[0]])
-
-
-def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
-
-def _successes(connection: Connection, wanted: list[ColumnElement[bool]]) -> dict[_Key, Success]:
-    effective = effective_scores()
-    group = _group()
-    query = (
-        select(*group, func.count().label("scored"), func.sum(effective.c.score).label("sum"))
-        .join_from(calls, effective, effective.c.id == calls.c.id)
-        .where(*wanted)
-        .group_by(*group)
-    )
-    return {
-        _key(row): Success(row["scored"], row["sum"] / row["scored"], *wilson(row["sum"], row["scored"]))
-        for row in connection.execute(query).mappings()
-    }
-
-
-def _times(connection: Connection, column: ColumnElement[Any], wanted: list[ColumnElement[bool]]) -> dict[_Key, Times]:
-    group = _group()
-    rank = func.row_number().over(partition_by=group, order_by=column).label("rank")
-    size = func.count().over(partition_by=group).label("size")
-    ranked = (
-        select(*group, column.label("ms"), rank, size)
-        .where(column.is_not(None), calls.c.error_type.is_(None), *wanted)
-        .subquery("ranked")
-    )
-    names = [ranked.c[name] for name in _GROUP]
-    picks = [
-        func.max(case((ranked.c.rank == (ranked.c.size * part + 99) // 100, ranked.c.ms))).label(name)
-        for name, part in (("median", 50), ("p95", 95))
-    ]
-    rows = connection.execute(select(*names, *picks).group_by(*names)).mappings()
-    return {_key(row): Times(row["median"], row["p95"]) for row in rows}
+def _times(histogram: Histogram) -> Times:
+    return Times(quantile(histogram, 50), quantile(histogram, 95))

@@ -57,12 +57,17 @@ class FileCase:
 class Address:
     """Answers as told, then "no change"."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.answers: list[ConfigAnswer | WireError] = []
         self.etags: list[str | None] = []
+        self.waits: list[float] = []
+        self.holds = 0.0  # the part of the time it was given after which it answers
 
-    def get_config(self, etag: str | None, timeout: float) -> ConfigAnswer:
+    def get_config(self, etag: str | None, timeout: float, wait: float = 0.0) -> ConfigAnswer:
         self.etags.append(etag)
+        self.waits.append(wait)
+        self.clock.now += self.holds * wait
         answer = self.answers.pop(0) if self.answers else ConfigAnswer(None, etag)
         if isinstance(answer, WireError):
             raise answer
@@ -70,14 +75,14 @@ class Address:
 
 
 class UrlCase:
-    def __init__(self, cache: Path | None) -> None:
+    def __init__(self, cache: Path | None, wait: float = 0.0) -> None:
         self.clock = Clock()
         self.counters = Counters()
         self.taker = Taker()
-        self.address = Address()
+        self.address = Address(self.clock)
         self.dice = 0.5
         self.source = UrlSource(
-            self.address, self.taker, cache, self.counters, clock=self.clock, random=lambda: self.dice
+            self.address, self.taker, cache, self.counters, wait=wait, clock=self.clock, random=lambda: self.dice
         )
 
 
@@ -327,3 +332,34 @@ def test_an_address_alone_is_asked_as_it_stands() -> None:
     source = UrlSource("http://127.0.0.1:9/team.json", Taker(), None, Counters())
     assert source._wire._config_url == "http://127.0.0.1:9/team.json"  # type: ignore[attr-defined]
     assert source._wire._key is None  # type: ignore[attr-defined]
+
+
+def test_a_server_that_holds_its_answer_back_is_asked_again_at_once(tmp_path: Path) -> None:
+    """The first question waits for nothing; then a change and a wait that ran out are both followed up soon."""
+    url = UrlCase(tmp_path / "kept.json", wait=25.0)
+    url.address.holds = 1.0
+    url.address.answers = [ConfigAnswer(b"one", '"1"'), ConfigAnswer(b"two", '"2"'), ConfigAnswer(None, '"2"')]
+    assert [url.source.step() for _ in range(3)] == [0.5, 0.5, 0.5]
+    assert url.address.waits == [0.0, 25.0, 25.0]
+    assert url.taker.taken == [b"one", b"two"]
+
+
+def test_a_server_that_answers_at_once_is_asked_ever_more_rarely(tmp_path: Path) -> None:
+    """It may be an older one, or one that is about to end; the period is the most it comes to."""
+    url = UrlCase(None, wait=25.0)
+    url.address.answers = [ConfigAnswer(b"one", '"1"')]
+    assert [url.source.step() for _ in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+
+
+def test_an_answer_without_an_etag_is_asked_for_once_a_period() -> None:
+    """There is nothing to wait for a change of."""
+    url = UrlCase(None, wait=25.0)
+    url.address.answers = [ConfigAnswer(b"one", None)]
+    assert url.source.step() == 30.0
+
+
+def test_a_server_that_was_asked_all_the_time_is_asked_soon_after_it_went(tmp_path: Path) -> None:
+    """It restarts, most often; then ever more rarely."""
+    url = UrlCase(None, wait=25.0)
+    url.address.answers = [UnavailableError("ConnectionError"), UnavailableError("ConnectionError")]
+    assert [url.source.step() for _ in range(2)] == [1.0, 2.0]

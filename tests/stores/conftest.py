@@ -1,4 +1,4 @@
-"""Records as a client would write them, and a store on a real file."""
+"""Records as a client would write them, and a store on each of the two engines."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from postgres import postgres, postgres_url  # noqa: F401 - fixtures
 
 from logos_shift_openai.core.ids import uuid7
 from logos_shift_openai.core.records import CallRecord, FeedbackRecord, call_line, feedback_line
-from logos_shift_openai.server.ingest import Ingested, ingest
+from logos_shift_openai.server.ingest import Receipt, ingest
 from logos_shift_openai.server.store.database import Store, open_store
 
 if TYPE_CHECKING:
@@ -53,19 +54,41 @@ def lines() -> Lines:
     return Lines()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a store may be made, on each engine."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return tmp_path / "home" / "store.sqlite3"
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def any_store(target: Path | str) -> Iterator[Store]:
+    """A store on each engine."""
+    opened = open_store(target)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    """The same, for what says nothing of engines."""
+    return any_store
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+    """A store in a file, for what only that engine has."""
     opened = open_store(tmp_path / "home" / "store.sqlite3")
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def take(store: Store) -> Callable[..., Ingested]:
+def take(store: Store) -> Callable[..., Receipt]:
     """Take lines in, in one transaction."""
 
-    def take_lines(*lines: bytes, now: int = NOW) -> Ingested:
-        with store.writing() as connection:
-            return ingest(connection, lines, now)
+    def take_lines(*lines: bytes, now: int = NOW) -> Receipt:
+        return ingest(store, lines, now)
 
     return take_lines

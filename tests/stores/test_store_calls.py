@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, event
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
-
-from logos_shift_openai.server.calls import Filters, calls_since, find_call, latest, list_calls
-from logos_shift_openai.server.statistics import variant_statistics
-from logos_shift_openai.server.store.schema import tables
+from logos_shift_openai.server.calls import calls_since, find_call, latest
 
 if TYPE_CHECKING:
     from logos_shift_openai.server.store.database import Store
@@ -61,27 +55,3 @@ def test_an_empty_store_gives_a_cursor_that_sees_the_first_call(store: Store, li
     take(lines.call(id="first"))
     with store.reading() as connection:
         assert [call["id"] for call in calls_since(connection, cursor)] == ["first"]
-
-
-def test_what_is_asked_of_the_store_can_be_said_to_postgresql(store: Store) -> None:
-    """Every table and every query compiles for that engine too."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    asked: list[Any] = []
-
-    @event.listens_for(store.engine, "before_execute")
-    def note(_connection: Any, element: Any, *_rest: Any) -> None:
-        asked.append(element)
-
-    with store.reading() as connection:
-        for kind in ("success", "failure", "none"):
-            list_calls(connection, Filters(dataset="d", model="m", feedback=kind, errors=True, since=1, limit=5))
-        find_call(connection, "x")
-        variant_statistics(connection, "d", "x", 1)
-    queries = [element for element in asked if isinstance(element, Select)]
-    assert len(queries) >= 8
-    for query in queries:
-        assert "SELECT" in str(query.compile(dialect=dialect))
-    for table in tables.sorted_tables:
-        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect))
-        for index in table.indexes:
-            assert "CREATE INDEX" in str(CreateIndex(index).compile(dialect=dialect))

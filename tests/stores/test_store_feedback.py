@@ -125,8 +125,7 @@ def test_both_ways_to_find_a_score_agree(
         for number, (call_id, at, value) in enumerate(said)
     ]
     try:
-        with store.writing() as connection:
-            ingest(connection, batch, 1)
+        ingest(store, batch, 1)
         with store.reading() as connection:
             table = effective_scores()
             whole = {row.id: row.score for row in connection.execute(select(table.c.id, table.c.score))}

@@ -52,6 +52,12 @@ class Folder:
 
 
 @pytest.fixture
+def store(sqlite_store: Store) -> Store:
+    """Spools on disk go into the store beside them."""
+    return sqlite_store
+
+
+@pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 

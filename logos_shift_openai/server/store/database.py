@@ -1,27 +1,33 @@
-"""Open a store and give out its transactions.
+"""Open a store and give out its transactions, on SQLite and on PostgreSQL alike.
 
-SQLite: WAL, `synchronous=FULL`, and every write begins with `BEGIN IMMEDIATE`, so that writers of several
-processes wait in line for each other instead of failing half-way. A fault of the database is raised as
-`StoreError` with the place and one line.
+SQLite: WAL, `synchronous=FULL`, one writer at a time in this process, and every write begins with
+`BEGIN IMMEDIATE`, so that writers of several processes wait in line for each other instead of failing half-way.
+PostgreSQL: nothing is kept in a session (no prepared statements, settings or temporary tables), so a pooler in
+transaction mode may stand in between; a reader's block sees one state of the store there too.
+A fault of the database is raised as `StoreError` with the place and one line.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+import threading
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, insert, inspect, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from logos_shift_openai.server.file_lock import hold_lock
+from logos_shift_openai.server.file_lock import LockBusyError, hold_lock
 
-from .schema import SCHEMA_VERSION, meta, tables
+from .bodies import BodyStore, DatabaseBodies
+from .codec import Codec
+from .migrate import SchemaError, prepare
+from .schema import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -29,9 +35,17 @@ if TYPE_CHECKING:
 BUSY_SECONDS: Final = 30.0
 """How long a writer waits for the others before it gives up."""
 
+_CONNECT_SECONDS: Final = 10
+_POOL: Final = 8
+_CONFLICTS: Final = {"40001", "40P01"}  # serialization failure, deadlock
+
 
 class StoreError(Exception):
     """The store cannot be opened, read or written; the message names it and says why."""
+
+
+class StoreConflictError(StoreError):
+    """Two writers stood in each other's way; nothing was written, and trying again is all there is to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,54 +53,115 @@ class Store:
     """An open store.
 
     Args:
-        where: Its place, as shown to people.
+        where: Its place, as shown to people; no password is in it.
+        codec: How bodies are packed.
+        bodies: Where bodies lie.
     """
 
     engine: Engine
     where: str
+    codec: Codec = field(default_factory=Codec)
+    bodies: BodyStore = field(default_factory=DatabaseBodies)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the store is a file of this machine, which one process at a time writes to."""
+        return self.engine.dialect.name == "sqlite"
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the store for the whole block."""
-        with self._connection("BEGIN") as connection:
+        with self._connection(writing=False) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give the one writer's connection; the block is one transaction."""
-        with self._connection("BEGIN IMMEDIATE") as connection:
+        """Give a writer's connection; the block is one transaction."""
+        with self._turn if self.is_sqlite else nullcontext(), self._connection(writing=True) as connection:
             yield connection
 
+    def sweep(self) -> None:
+        """Give room that is free back to the machine; on SQLite the file is written anew.
+
+        Raises:
+            StoreError: others go on using the file, or there is no room for a second one.
+        """
+        turn = self._turn if self.is_sqlite else nullcontext()
+        with turn, self._told(), self.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            if self.is_sqlite:
+                raw.execute("VACUUM")
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return
+            raw.autocommit = True
+            try:
+                raw.execute("VACUUM ANALYZE")
+            finally:
+                raw.autocommit = False
+
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of its connections."""
         self.engine.dispose()
 
     @contextmanager
-    def _connection(self, begin: str) -> Iterator[Connection]:
+    def _connection(self, *, writing: bool) -> Iterator[Connection]:
+        options: dict[str, Any] = {"logos_store": self}
+        if self.is_sqlite:
+            options["logos_begin"] = "BEGIN IMMEDIATE" if writing else "BEGIN"
+        else:
+            options["isolation_level"] = "READ COMMITTED" if writing else "REPEATABLE READ"
+            options["postgresql_readonly"] = not writing
+        with self._told(), self.engine.connect() as fresh:
+            connection = fresh.execution_options(**options)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say where a fault of the database is from."""
         try:
-            with self.engine.connect() as connection:
-                connection = connection.execution_options(logos_begin=begin)  # noqa: PLW2901 - the same one
-                with connection.begin():
-                    yield connection
-        except DBAPIError as error:
-            raise StoreError(f"{self.where}: {error.orig}") from error
-        except sqlite3.Error as error:  # from the set-up of a connection, which SQLAlchemy does not wrap
-            raise StoreError(f"{self.where}: {error}") from error
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise self._fault(getattr(error, "orig", None) or error) from error
+        except self.engine.dialect.loaded_dbapi.Error as error:  # of the hot insert, or the set-up of a connection
+            raise self._fault(error) from error
+
+    def _fault(self, error: BaseException) -> StoreError:
+        kind = StoreConflictError if getattr(error, "sqlstate", None) in _CONFLICTS else StoreError
+        return kind(f"{self.where}: {_first_line(error)}")
 
 
-def open_store(path: Path) -> Store:
-    """Open the store in this file, making it and its folder if they are missing.
+def store_of(connection: Connection) -> Store:
+    """Give the store that a connection was got from."""
+    store: Store = connection.get_execution_options()["logos_store"]
+    return store
+
+
+def open_store(target: Path | str, *, create: bool = True, bodies: BodyStore | None = None) -> Store:
+    """Open a store, making it or bringing it up to this version's schema.
+
+    Args:
+        target: A file for SQLite, or an address such as `postgresql+psycopg://user@host/name`.
+        create: Make what is missing and upgrade what is old; otherwise that is a fault.
+        bodies: Where bodies lie, if not in the database.
 
     Raises:
         StoreError: it cannot be opened, is no store, or is of a newer version than this one knows.
     """
+    bodies = bodies or DatabaseBodies()
+    if isinstance(target, Path) or "://" not in target:
+        return _open_file(Path(target), bodies, create=create)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store = _opened(URL.create("sqlite", database=str(path)), str(path))
-        with hold_lock(path.parent / "lock", BUSY_SECONDS):
-            _prepare(store)
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror or error}") from error
+        url = make_url(target)
+        if url.get_backend_name() == "sqlite":
+            return _open_file(Path(url.database or ""), bodies, create=create)
+        store = _open_server(url, bodies)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StoreError(f"no address of a store: {_first_line(error)}") from None
+    except ImportError as error:
+        raise StoreError(f"{error}; install logos_shift_openai[server]") from None
+    _prepare(store, create=create)
     return store
 
 
@@ -98,10 +173,36 @@ def empty_store(where: str) -> Store:
     return Store(engine, where)
 
 
-def _opened(url: URL, where: str) -> Store:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-    _begin_as_asked(engine)
-    return Store(engine, where)
+def _open_file(path: Path, bodies: BodyStore, *, create: bool) -> Store:
+    if not create and not path.exists():
+        raise StoreError(f"{path}: there is no store")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS})
+        _begin_as_asked(engine)
+        store = Store(engine, str(path), bodies=bodies)
+        with hold_lock(path.parent / "lock", BUSY_SECONDS):
+            _prepare(store, create=create)
+    except LockBusyError as error:
+        raise StoreError(str(error)) from None
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from error
+    return store
+
+
+def _open_server(url: URL, bodies: BodyStore) -> Store:
+    if url.get_backend_name() != "postgresql":
+        raise ArgumentError(f"{url.get_backend_name()!r} is neither sqlite nor postgresql")
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    engine = create_engine(
+        url,
+        connect_args={"prepare_threshold": None, "connect_timeout": _CONNECT_SECONDS},
+        pool_pre_ping=True,
+        pool_size=_POOL,
+        max_overflow=_POOL,
+    )
+    return Store(engine, url.render_as_string(hide_password=True), bodies=bodies)
 
 
 def _begin_as_asked(engine: Engine) -> None:
@@ -109,6 +210,7 @@ def _begin_as_asked(engine: Engine) -> None:
     def connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
         cursor = connection.cursor()
+        cursor.execute("PRAGMA page_size=8192")  # of a new file: a page of 4 KB holds three bodies and a gap
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
@@ -118,26 +220,16 @@ def _begin_as_asked(engine: Engine) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("logos_begin", "BEGIN"))
 
 
-def _prepare(store: Store) -> None:
-    """Make the tables of a new file; check the version of an old one. The caller holds the home's lock."""
-    with store.reading() as connection:
-        known = inspect(connection).has_table("meta")
-        version = _version(connection) if known else None
-    if version is None:
-        _create(store)
-    elif version != SCHEMA_VERSION:
-        raise StoreError(
-            f"{store.where}: its schema is version {version}, this logos_shift_openai knows "
-            f"{SCHEMA_VERSION}; upgrade the package"
-        )
+def _prepare(store: Store, *, create: bool) -> None:
+    try:
+        prepare(store.reading, store.writing, create=create)
+    except SchemaError as error:
+        store.close()
+        raise StoreError(f"{store.where}: {error}") from None
+    except StoreError:
+        store.close()
+        raise
 
 
-def _create(store: Store) -> None:
-    with store.writing() as connection:
-        tables.create_all(connection)
-        connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
-
-
-def _version(connection: Connection) -> int | None:
-    text = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
-    return int(text) if text is not None and text.isdigit() else None
+def _first_line(error: object) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,7 +1,8 @@
 """The tables of the store, in SQLAlchemy Core.
 
 Heads of calls are columns, to be listed, filtered and counted; bodies lie apart, compressed. Texts that are
-JSON are kept as texts, times are milliseconds since 1970. `SCHEMA_VERSION` goes up with every change here.
+JSON are kept as texts, times are milliseconds since 1970. Every change here comes with a migration; the last
+one's name stands in `REVISION`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,21 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
 )
 
-SCHEMA_VERSION: Final = 1
+REVISION: Final = "0002"
+"""The last migration; a store that stands at it has the tables below."""
+
 ID_LENGTH: Final = 512
 """Longest text in a column that is indexed, in characters."""
+
+# Ids sort by their bytes on every engine: those of ours then sort by time, and PostgreSQL keeps a day of them together.
+Id: Final = String(ID_LENGTH).with_variant(String(ID_LENGTH, collation="C"), "postgresql")
+_Counter: Final = BigInteger().with_variant(Integer, "sqlite")  # the one type that SQLite counts up by itself
 
 tables: Final = MetaData()
 
@@ -38,12 +46,12 @@ meta: Final = Table(
 calls: Final = Table(
     "calls",
     tables,
-    Column("id", String(ID_LENGTH), primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),  # never goes back, so that a reader can follow it
     Column("endpoint", String(64), nullable=False),
     Column("dataset", String(ID_LENGTH), nullable=False),
-    Column("parent", String(ID_LENGTH)),
+    Column("parent", Id),
     Column("name", Text),
     Column("unit_kind", String(16)),
     Column("unit_id", Text),
@@ -68,37 +76,48 @@ calls: Final = Table(
     Column("error_status", Integer),
     Column("error_code", Text),
     Column("error_message", Text),
-    Column("provider_id", String(ID_LENGTH)),
+    Column("provider_id", Id),
     Column("tokens_in", BigInteger),
     Column("tokens_out", BigInteger),
     Column("tokens_cached", BigInteger),
     Column("sdk", Text, nullable=False),
+    Column("score", Float),  # the one that counts, as far as the evidence has it
+    postgresql_partition_by="RANGE (id)",
 )
 Index("calls_at", calls.c.at)
 Index("calls_received", calls.c.received)
 Index("calls_dataset_at", calls.c.dataset, calls.c.at)
-Index("calls_experiment", calls.c.experiment, calls.c.assigned, sqlite_where=calls.c.experiment.is_not(None))
-Index("calls_parent", calls.c.parent, sqlite_where=calls.c.parent.is_not(None))
-Index("calls_provider_id", calls.c.provider_id, sqlite_where=calls.c.provider_id.is_not(None))
+for _name in ("parent", "provider_id"):
+    _there = calls.c[_name].is_not(None)
+    Index(f"calls_{_name}", calls.c[_name], sqlite_where=_there, postgresql_where=_there)
 
 call_bodies: Final = Table(
     "call_bodies",
     tables,
-    Column("call_id", String(ID_LENGTH), primary_key=True),
-    Column("codec", String(16), nullable=False),
-    Column("request", LargeBinary, nullable=False),
-    Column("response", LargeBinary),
-    Column("attempts", Text, nullable=False),
-    Column("truncated", Text, nullable=False),
-    Column("media", Text, nullable=False),
+    Column("call_id", Id, primary_key=True),
+    Column("codec", String(8), nullable=False),
+    Column("data", LargeBinary),  # null where it lies in another store, at `place`
+    Column("place", Text),  # "object:start:length"
+    postgresql_partition_by="RANGE (call_id)",
+)
+
+dictionaries: Final = Table(
+    "dictionaries",
+    tables,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # the number that zstd writes into each frame
+    Column("dataset", String(ID_LENGTH), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),  # how many the dataset had when it was trained
+    Column("data", LargeBinary, nullable=False),
 )
 
 feedback: Final = Table(
     "feedback",
     tables,
-    Column("id", String(ID_LENGTH), primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("at", BigInteger, nullable=False),
-    Column("call_id", String(ID_LENGTH), nullable=False),  # or the provider's own id; may come before its call
+    Column("received", BigInteger, nullable=False, server_default="0"),
+    Column("call_id", Id, nullable=False),  # or the provider's own id; may come before its call
     Column("value", Float),
     Column("label", String(16)),
     Column("comment", Text),
@@ -106,6 +125,30 @@ feedback: Final = Table(
     Column("by", Text),
 )
 Index("feedback_call_id", feedback.c.call_id)
+Index("feedback_received", feedback.c.received)
+
+# Text keys are "" where a call has none: a key has no nulls. What the packed sums hold is in `store.sums`.
+_KEY: Final = (("dataset", String(ID_LENGTH)), ("experiment", String(ID_LENGTH)), ("variant", String(16)))
+
+evidence: Final = Table(
+    "evidence",
+    tables,
+    Column("level", SmallInteger, primary_key=True),  # 0 everything, 1 a day, 2 an hour
+    *(Column(name, kind, primary_key=True) for name, kind in _KEY),
+    Column("functions", Boolean, primary_key=True),
+    Column("start", BigInteger, primary_key=True),  # of the day or hour; 0 for everything
+    Column("sums", LargeBinary, nullable=False),
+)
+
+evidence_deltas: Final = Table(
+    "evidence_deltas",
+    tables,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    *(Column(name, kind, nullable=False) for name, kind in _KEY),
+    Column("functions", Boolean, nullable=False),
+    Column("start", BigInteger, nullable=False),  # of the hour
+    Column("sums", LargeBinary, nullable=False),
+)
 
 refused: Final = Table(
     "refused",
@@ -121,4 +164,43 @@ spool_positions: Final = Table(
     Column("segment", Text, primary_key=True),  # "owner/000001.ndjson"
     Column("start", String(64), nullable=False),  # digest of its first bytes: names of owners may come again
     Column("position", BigInteger, nullable=False),
+)
+
+retention: Final = Table(
+    "retention",
+    tables,
+    Column("dataset", String(ID_LENGTH), primary_key=True),  # "*" for those without a rule of their own
+    Column("days", Integer),  # null: kept for good
+    Column("body_days", Integer),
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    tables,
+    Column("id", String(32), primary_key=True),
+    Column("scope", String(16), nullable=False),
+    Column("secret_hash", LargeBinary(32), nullable=False),  # sha256 of a secret of 256 random bits
+    Column("label", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("revoked", BigInteger),
+    Column("last_used", BigInteger),
+)
+
+configs: Final = Table(
+    "configs",
+    tables,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("by_key", String(32)),
+    Column("why", Text, nullable=False),
+)
+
+leases: Final = Table(
+    "leases",
+    tables,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
 )

@@ -1,0 +1,102 @@
+"""Pack bodies with zstd and the newest dictionary of their dataset, and unpack whatever was ever packed.
+
+A frame of zstd names its dictionary by number, so a body needs nothing beside it. Dictionaries that another
+process trains are seen within a minute.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import zstandard
+from sqlalchemy import Connection, func, select
+
+from .schema import dictionaries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEVEL: Final = 3
+ZSTD: Final = "zstd"
+_REFRESH_SECONDS: Final = 60.0
+_NONE: Final = 0
+
+
+class Codec:
+    """The dictionaries of one store, and compressors for the threads that use them.
+
+    Args:
+        clock: Seconds of a clock that never goes back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: dict[int, zstandard.ZstdCompressionDict] = {}
+        self._newest: dict[str, int] = {}
+        self._refresh_at = float("-inf")
+        self._thread = threading.local()
+
+    def forget(self) -> None:
+        """Look for new dictionaries at the next turn."""
+        self._refresh_at = float("-inf")
+
+    def refresh(self, connection: Connection) -> None:
+        """Learn of new dictionaries, if it is time to."""
+        if self._clock() < self._refresh_at:
+            return
+        rank = func.row_number().over(partition_by=dictionaries.c.dataset, order_by=dictionaries.c.calls.desc())
+        ranked = select(dictionaries.c.dataset, dictionaries.c.id, rank.label("rank")).subquery()
+        newest = select(ranked.c.dataset, ranked.c.id).where(ranked.c.rank == 1)
+        found = {row.dataset: row.id for row in connection.execute(newest)}
+        for number in found.values():
+            self._dictionary(connection, number)
+        self._newest = found
+        self._refresh_at = self._clock() + _REFRESH_SECONDS
+
+    def pack(self, dataset: str, data: bytes) -> bytes:
+        """Compress a body of this dataset; `refresh` says with which dictionary."""
+        return self._compressor(self._newest.get(dataset, _NONE)).compress(data)
+
+    def dictionary_of(self, dataset: str) -> int | None:
+        """Give the number of the newest dictionary of a dataset that is known of."""
+        return self._newest.get(dataset)
+
+    def unpack(self, connection: Connection, codec: str, data: bytes) -> bytes:
+        """Give a body back.
+
+        Raises:
+            ValueError: it was packed in a way that is not known here, or its dictionary is gone.
+        """
+        if codec == "zlib":
+            return zlib.decompress(data)
+        if codec != ZSTD:
+            raise ValueError(f"a body packed with {codec!r}, which is not known here")
+        number = zstandard.get_frame_parameters(data).dict_id
+        if number != _NONE:
+            self._dictionary(connection, number)
+        return self._decompressor(number).decompress(data)
+
+    def _dictionary(self, connection: Connection, number: int) -> None:
+        if number in self._known:
+            return
+        data = connection.scalar(select(dictionaries.c.data).where(dictionaries.c.id == number))
+        if data is None:
+            raise ValueError(f"the dictionary {number}, which a body was packed with, is not in the store")
+        dictionary = zstandard.ZstdCompressionDict(data, dict_type=zstandard.DICT_TYPE_FULLDICT)
+        dictionary.precompute_compress(level=LEVEL)
+        self._known[number] = dictionary
+
+    def _compressor(self, number: int) -> zstandard.ZstdCompressor:
+        ready: dict[int, zstandard.ZstdCompressor] = self._thread.__dict__.setdefault("compressors", {})
+        if number not in ready:
+            ready[number] = zstandard.ZstdCompressor(level=LEVEL, dict_data=self._known.get(number))
+        return ready[number]
+
+    def _decompressor(self, number: int) -> zstandard.ZstdDecompressor:
+        ready: dict[int, zstandard.ZstdDecompressor] = self._thread.__dict__.setdefault("decompressors", {})
+        if number not in ready:
+            ready[number] = zstandard.ZstdDecompressor(dict_data=self._known.get(number))
+        return ready[number]

@@ -1,0 +1,90 @@
+"""Vacuum: pack bodies anew with the newest dictionary of their dataset, and give room back to the machine.
+
+Bodies are packed again a few hundred at a time, each only if that makes it smaller, so it may run beside everything
+else; the engine's own VACUUM at the end rewrites a SQLite file, for which nobody may be writing to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, select, update
+
+from .dictionaries import train_due
+from .fold import settle
+from .store.codec import ZSTD
+from .store.schema import call_bodies, calls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .store.database import Store
+
+_PART: Final = 300
+
+
+@dataclass(slots=True)
+class Repacked:
+    """What packing anew has done, in bodies and bytes."""
+
+    bodies: int = 0
+    before: int = 0
+    after: int = 0
+
+
+def vacuum(store: Store, now: int, progress: Callable[[int], None] = lambda _seen: None) -> Repacked:
+    """Pack bodies anew, fold, and give room back.
+
+    Args:
+        store: Which one.
+        now: Milliseconds since 1970.
+        progress: Called with the bodies looked at so far.
+
+    Raises:
+        StoreError: another process is writing to the file all the time; what was packed anew stays so.
+    """
+    settle(store, now)
+    train_due(store, now)
+    done = Repacked()
+    last = ""
+    seen = 0
+    while True:
+        last, size = _repack_part(store, last, done)
+        if not size:
+            break
+        seen += size
+        progress(seen)
+    store.sweep()
+    return done
+
+
+def _repack_part(store: Store, last: str, done: Repacked) -> tuple[str, int]:
+    query = (
+        select(call_bodies.c.call_id, call_bodies.c.codec, call_bodies.c.data, calls.c.dataset)
+        .join_from(call_bodies, calls, calls.c.id == call_bodies.c.call_id)
+        .where(call_bodies.c.call_id > last)
+        .order_by(call_bodies.c.call_id)
+        .limit(_PART)
+    )
+    with store.reading() as connection:
+        store.codec.refresh(connection)
+        rows = connection.execute(query).all()
+        smaller = []
+        for row in rows:
+            if row.data is None:
+                continue
+            packed = store.codec.pack(row.dataset, store.codec.unpack(connection, row.codec, row.data))
+            if len(packed) < len(row.data):
+                smaller.append({"of": row.call_id, "packed": packed, "before": len(row.data)})
+    if smaller:
+        change = update(call_bodies).where(call_bodies.c.call_id == bindparam("of"))
+        with store.writing() as connection:
+            connection.execute(
+                change.values(codec=ZSTD, data=bindparam("packed")),
+                [{"of": one["of"], "packed": one["packed"]} for one in smaller],
+            )
+        done.bodies += len(smaller)
+        done.before += sum(one["before"] for one in smaller)
+        done.after += sum(len(one["packed"]) for one in smaller)
+    return (rows[-1].call_id if rows else last), len(rows)

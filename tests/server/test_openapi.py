@@ -1,0 +1,110 @@
+"""The OpenAPI document is true: it names the routes there are, and answers are as it says."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import jsonschema
+import pytest
+from served import NDJSON, ids
+from starlette.routing import Route
+
+from logos_shift_openai.server.app import make_app
+
+
+@pytest.fixture
+def document(server):
+    return server.ask("GET", "/openapi.json", None).json()
+
+
+def test_it_names_every_route_and_no_other(server, document):
+    """Compared with the application's own router; OPTIONS and HEAD go without saying."""
+    routes = {
+        (method, route.path.replace(":path", ""))
+        for route in make_app(server.service).routes
+        if isinstance(route, Route)
+        for method in route.methods - {"HEAD", "OPTIONS"}
+    }
+    said = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert said == routes
+
+
+def test_it_is_whole(document):
+    """Every reference leads somewhere, every id stands once."""
+    text = json.dumps(document)
+    for name in set(re.findall(r'"#/components/schemas/([^"]+)"', text)):
+        assert name in document["components"]["schemas"]
+    operations = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
+    assert len(set(operations)) == len(operations)
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_what_is_answered_is_as_it_says(server, lines, document):
+    """Each operation is asked, the refusals too; status and body must be in the document."""
+    one = lines.call(experiment="e", assigned="candidate", dataset="d")
+    plan = {"key": "e", "models": ["m"], "candidate": "c"}
+    key_id = server.ask("POST", "/v1/keys", json={"scope": "read"}).json()["id"]
+    asked = [
+        ("POST", "/v1/records", "/v1/records", {"data": one + b"no\n", "headers": NDJSON}),
+        ("POST", "/v1/records", "/v1/records", {"data": one, "headers": {"Content-Type": "a/b"}}),
+        ("POST", "/v1/feedback", "/v1/feedback", {"json": {"call_id": ids(one), "value": 0.5, "correction": {"a": 1}}}),
+        ("POST", "/v1/feedback", "/v1/feedback", {"json": {"call_id": "c"}}),
+        ("POST", "/v1/feedback-tokens", "/v1/feedback-tokens", {"json": {"call_id": "c"}}),
+        ("GET", "/v1/calls", "/v1/calls?limit=1&feedback=success", {}),
+        ("GET", "/v1/calls", "/v1/calls?limit=0", {}),
+        ("GET", "/v1/calls/{id}", f"/v1/calls/{ids(one)}", {}),
+        ("GET", "/v1/calls/{id}", "/v1/calls/none", {}),
+        ("GET", "/v1/stats", "/v1/stats?dataset=d", {}),
+        ("POST", "/v1/experiments", "/v1/experiments", {"json": plan}),
+        ("POST", "/v1/experiments", "/v1/experiments", {"json": plan}),
+        ("POST", "/v1/experiments/{key}/share", "/v1/experiments/e/share", {"json": {"share": 1}}),
+        ("POST", "/v1/experiments/{key}/pause", "/v1/experiments/e/pause", {}),
+        ("POST", "/v1/experiments/{key}/resume", "/v1/experiments/e/resume", {}),
+        ("POST", "/v1/experiments/{key}/stop", "/v1/experiments/nix/stop", {}),
+        ("POST", "/v1/experiments/{key}/stop", "/v1/experiments/e/stop", {}),
+        ("GET", "/v1/experiments/{key}", "/v1/experiments/e", {}),
+        ("GET", "/v1/experiments", "/v1/experiments", {}),
+        ("GET", "/v1/config", "/v1/config", {}),
+        ("PUT", "/v1/config", "/v1/config", {"json": {"document": {}}}),
+        ("PUT", "/v1/config", "/v1/config", {"json": {"document": {}, "expected_version": 0}}),
+        ("GET", "/v1/config/versions", "/v1/config/versions", {}),
+        ("GET", "/v1/keys", "/v1/keys", {}),
+        ("POST", "/v1/keys", "/v1/keys", {"json": {"scope": "ingest"}}),
+        ("POST", "/v1/keys", "/v1/keys", {"json": {"scope": "king"}}),
+        ("DELETE", "/v1/keys/{id}", f"/v1/keys/{key_id}", {}),
+        ("GET", "/health", "/health", {}),
+        ("GET", "/ready", "/ready", {}),
+        ("GET", "/metrics", "/metrics", {}),
+        ("GET", "/openapi.json", "/openapi.json", {}),
+    ]
+    seen = set()
+    for method, path, address, options in asked:
+        answer = server.ask(method, address, **options)
+        seen.add((method, path))
+        responses = document["paths"][path][method.lower()]["responses"]
+        assert str(answer.status_code) in responses, (method, address, answer.text)
+        ((media, content),) = responses[str(answer.status_code)]["content"].items()
+        assert answer.headers["Content-Type"].startswith(media)
+        if media == "application/json":
+            schema = {**content["schema"], "components": document["components"]}
+            jsonschema.Draft202012Validator(schema).validate(answer.json())
+    assert seen == {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+
+
+def test_metrics_are_in_the_text_format(server):
+    """Each series has its HELP and TYPE before it, and a number after it."""
+    server.ask("GET", "/v1/calls", "read")
+    answer = server.ask("GET", "/metrics", "read")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    declared = set()
+    for line in answer.text.splitlines():
+        if line.startswith("# TYPE "):
+            declared.add(line.split()[2])
+        elif not line.startswith("#"):
+            series, number = line.rsplit(" ", 1)
+            float(number)
+            name = series.partition("{")[0]
+            assert name in declared or name.rsplit("_", 1)[0] in declared
+    assert 'logos_http_request_seconds_count{route="/v1/calls"} 1' in answer.text

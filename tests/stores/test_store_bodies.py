@@ -1,0 +1,163 @@
+"""Bodies: packed with dictionaries, kept in the database or in an S3-compatible store, and read back the same."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select
+
+from logos_shift_openai.server.calls import find_call
+from logos_shift_openai.server.dictionaries import FIRST_AT, due, train, train_due
+from logos_shift_openai.server.ingest import ingest
+from logos_shift_openai.server.retention import Rule, enforce, set_rule
+from logos_shift_openai.server.store.bodies import Place, S3Bodies
+from logos_shift_openai.server.store.codec import Codec
+from logos_shift_openai.server.store.database import Store, open_store
+from logos_shift_openai.server.store.schema import call_bodies, dictionaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = 1_764_000_000_000
+DAY = 86_400_000
+
+
+def asked(number: int) -> dict[str, Any]:
+    system = "You answer questions of the shop's customers, shortly and in full sentences. "
+    return {
+        "model": "m",
+        "messages": [{"role": "system", "content": system * 3}, {"role": "user", "content": str(number**9)}],
+    }
+
+
+def request_of(store: Store, call_id: str) -> Any:
+    with store.reading() as connection:
+        found = find_call(connection, call_id)
+    assert found is not None
+    return found["request"]
+
+
+def mean_size(store: Store) -> float:
+    with store.reading() as connection:
+        return float(connection.scalar(select(func.avg(func.length(call_bodies.c.data)))) or 0)
+
+
+def test_a_dataset_gets_its_dictionary_when_it_has_grown(any_store: Store, lines: Any, take: Any) -> None:
+    """Bodies from before it and after it are read alike, and those after it are smaller."""
+    take(*(lines.call(id=f"a{n}", dataset="sales", request=asked(n)) for n in range(FIRST_AT - 1)))
+    assert due(any_store) == {}
+    before = mean_size(any_store)
+    take(lines.call(id="last", dataset="sales", request=asked(1)), lines.call(dataset="other"))
+    assert due(any_store) == {"sales": FIRST_AT}
+    train_due(any_store, NOW)
+    assert due(any_store) == {}
+    with any_store.reading() as connection:
+        assert connection.scalars(select(dictionaries.c.dataset)).all() == ["sales"]
+    take(*(lines.call(id=f"b{n}", dataset="sales", request=asked(n)) for n in range(50)))
+    with any_store.reading() as connection:
+        after = connection.scalar(
+            select(func.avg(func.length(call_bodies.c.data))).where(call_bodies.c.call_id.like("b%"))
+        )
+    assert after is not None
+    assert float(after) < before / 2
+    assert request_of(any_store, "a7") == asked(7)
+    assert request_of(any_store, "b7") == asked(7)
+
+
+def test_another_process_reads_what_a_dictionary_packed(target: Any, lines: Any) -> None:
+    """A store opened anew knows no dictionary yet, and finds it by the number in the body."""
+    store = open_store(target)
+    ingest(store, [lines.call(id=f"a{n}", request=asked(n)) for n in range(FIRST_AT)], NOW)
+    train_due(store, NOW)
+    ingest(store, [lines.call(id="b", request=asked(3))], NOW)
+    other = open_store(target)
+    assert request_of(other, "b") == asked(3)
+    other.close()
+    store.close()
+
+
+def test_too_few_samples_give_no_dictionary(any_store: Store, lines: Any, take: Any) -> None:
+    """It is no fault; bodies are packed without."""
+    take(lines.call(id="a", dataset="sales"))
+    assert train(any_store, "sales", 1, NOW) is None
+    with pytest.raises(ValueError, match="not known here"), any_store.reading() as connection:
+        Codec().unpack(connection, "lz4", b"")
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 store of moto's, in this process."""
+    boto3 = pytest.importorskip("boto3")
+    moto = pytest.importorskip("moto")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with moto.mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="records")
+        yield client
+        client.close()
+
+
+def objects(client: Any) -> list[str]:
+    return [one["Key"] for one in client.list_objects_v2(Bucket="records").get("Contents", ())]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_bodies_in_an_s3_store(target: Path | str, bucket: Any, lines: Any) -> None:
+    """One object a batch, each body by its range; a replay writes none, and rows hold the place alone."""
+    store = open_store(target, bodies=S3Bodies(bucket, "records", "b/"))
+    batch = [lines.call(id=f"a{n}", request=asked(n)) for n in range(20)]
+    ingest(store, batch, NOW)
+    ingest(store, batch, NOW)
+    assert len(objects(bucket)) == 1
+    for number in (0, 11, 19):
+        assert request_of(store, f"a{number}") == asked(number)
+    with store.reading() as connection:
+        rows = connection.execute(select(call_bodies)).mappings().all()
+    assert all(row["data"] is None for row in rows)
+    places = sorted((Place.read(row["place"]) for row in rows), key=lambda place: place.start)
+    assert [place.start for place in places[1:]] == [place.start + place.length for place in places[:-1]]
+    store.close()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_objects_that_no_row_names_are_swept_up(sqlite_store: Store, bucket: Any, lines: Any, monkeypatch: Any) -> None:
+    """Those of a batch that failed, and those whose calls are past their time; a young one may yet be named."""
+    from datetime import datetime, timezone
+
+    path = sqlite_store.where
+    store = open_store(path, bodies=S3Bodies(bucket, "records", "b/"))
+    ingest(store, [lines.call(id="a", at=NOW)], NOW)
+    bucket.put_object(Bucket="records", Key="b/0/orphan", Body=b"x")
+    written = int(datetime.now(timezone.utc).timestamp() * 1000)
+    assert enforce(store, written).objects == 0
+    assert enforce(store, written + 2 * DAY).objects == 1
+    assert len(objects(bucket)) == 1
+    with store.writing() as connection:
+        set_rule(connection, Rule("*", days=30))
+    assert enforce(store, written + 9_999 * DAY).objects == 1
+    assert objects(bucket) == []
+    store.close()
+
+
+def test_a_body_elsewhere_is_a_fault_with_its_place(any_store: Store, lines: Any, take: Any) -> None:
+    """Without the store it lies in, the message says where that is."""
+    take(lines.call(id="a"))
+    with any_store.writing() as connection:
+        connection.execute(call_bodies.update().values(data=None, place="b/1:0:9"))
+    with pytest.raises(ValueError, match="b/1:0:9"):
+        request_of(any_store, "a")
+
+
+def test_numbers_and_letters_of_a_body_stay_as_they_came(any_store: Store) -> None:
+    """A body is never parsed on its way in; what JSON cannot hold reads as null."""
+    body = '{"n":[1e999,12345678901234567890123,1.10,-0.0],"t":"\\u00e9\\ud83d\\ude00\u2028"}'
+    line = f'{{"v":1,"kind":"call","id":"a","at":1,"endpoint":"responses","request":{body}}}'.encode()
+    assert ingest(any_store, [line], NOW).new == 1
+    found = request_of(any_store, "a")
+    assert json.dumps(found["n"]) == "[null, 12345678901234567890123, 1.1, -0.0]"
+    assert found["t"] == "\u00e9\U0001f600\u2028"

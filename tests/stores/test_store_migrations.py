@@ -1,0 +1,156 @@
+"""The schema: made from nothing it is the one that all migrations make, and a filled old store loses nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select
+
+from logos_shift_openai.server.calls import Filters, find_call, list_calls
+from logos_shift_openai.server.feedback import effective_scores
+from logos_shift_openai.server.statistics import totals, variant_statistics
+from logos_shift_openai.server.store.database import Store, StoreError, open_store
+from logos_shift_openai.server.store.evidence import recount, sums_by_key
+from logos_shift_openai.server.store.migrate import revision_of, upgrade
+from logos_shift_openai.server.store.schema import REVISION, calls, tables
+from logos_shift_openai.server.store.sums import Sums
+
+V1 = Path(__file__).with_name("v1_store.sql")
+
+
+def shape(path: Path) -> dict[str, Any]:
+    """All that SQLite knows of a schema, apart from how it was spelt."""
+    database = sqlite3.connect(path)
+    names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    found: dict[str, Any] = {}
+    for table in names:
+        columns = {row[1]: row[2:] for row in database.execute(f"PRAGMA table_info({table})")}
+        indexes = {
+            (row[1] if row[3] == "c" else "key", row[2], row[4]): tuple(
+                database.execute(f"PRAGMA index_info({row[1]})")
+            )
+            for row in database.execute(f"PRAGMA index_list({table})")
+        }
+        found[table] = (columns, {key: [one[2] for one in value] for key, value in indexes.items()})
+    database.close()
+    return found
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A filled store of the first version."""
+    path = tmp_path / "old.sqlite3"
+    database = sqlite3.connect(path)
+    database.executescript(V1.read_text())
+    database.close()
+    return path
+
+
+def test_from_nothing_is_as_by_all_migrations(tmp_path: Path, old: Path) -> None:
+    """A new file has the tables, columns, keys and indexes of one that was upgraded, filled or not."""
+    open_store(tmp_path / "new.sqlite3").close()
+    open_store(old).close()
+    new = shape(tmp_path / "new.sqlite3")
+    assert {"calls", "evidence", "leases", "api_keys", "configs"} <= set(new)
+    upgraded = shape(old)
+    # The order of columns is that of their coming; nothing reads them by place.
+    assert {name: (sorted(one[0]), one[1]) for name, one in upgraded.items()} == {
+        name: (sorted(one[0]), one[1]) for name, one in new.items()
+    }
+    for name, (columns, _indexes) in new.items():
+        assert {key: value[0] for key, value in upgraded[name][0].items()} == {
+            key: value[0] for key, value in columns.items()
+        }, name
+
+
+def test_alembic_finds_nothing_to_do(any_store: Store) -> None:
+    """What the migrations made is what the tables say, on each engine."""
+
+    def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+        partition = name is not None and ("_day_" in name or name.endswith("_default"))
+        return not (kind == "table" and (partition or name == "alembic_version"))
+
+    with any_store.reading() as connection:
+        assert revision_of(connection) == REVISION
+        context = MigrationContext.configure(connection, opts={"include_object": ours, "compare_type": True})
+        assert compare_metadata(context, tables) == []
+
+
+def test_a_filled_store_of_the_first_version_is_upgraded_in_place(old: Path) -> None:
+    """Heads, bodies, feedback and counts are what they were, and the evidence is a recount."""
+    store = open_store(old)
+    with store.reading() as connection:
+        everything = totals(connection)
+        assert (everything.calls, everything.feedback, everything.refused) == (12, 5, {"not JSON": 1})
+        heads = list_calls(connection, Filters())
+        assert len(heads) == 12
+        first, *_rest, last = sorted(heads, key=lambda head: str(head["at"]))
+        found = find_call(connection, last["id"])
+        assert found is not None
+        assert found["request"]["messages"][0]["content"] == "question 11 \u00e9"
+        assert found["response"]["usage"]["prompt_tokens"] == 21
+        failed = find_call(connection, "p3")
+        assert failed is not None
+        assert (failed["response"], failed["error"]["status"], failed["attempts"][0]["ok"]) == (None, 500, False)
+        cut = find_call(connection, "p2")
+        assert cut is not None
+        assert (cut["truncated"], cut["media"]) == (["a"], [{"path": "x", "bytes": 1}])
+        table = effective_scores()
+        raw = {row.id: row.score for row in connection.execute(select(table.c.id, table.c.score))}
+        assert len(raw) == 4  # one of its own, one by the provider's id, a function and the call inside it
+        assert {
+            row.id: row.score for row in connection.execute(select(calls.c.id, calls.c.score)) if row.score is not None
+        } == raw
+        assert first["feedback"] == {"score": 1.0, "call_id": first["id"]}
+        total: dict[Any, Sums] = {}
+        for (key, _start), sums in recount(connection).items():
+            total.setdefault(key, Sums()).add(sums)
+        assert sums_by_key(connection) == total
+        assert sum(one.success.scored for one in variant_statistics(connection)) == 4
+    store.close()
+
+
+def test_an_upgrade_that_fails_leaves_the_old_store(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it is one transaction."""
+    before = shape(old)
+    monkeypatch.setattr("logos_shift_openai.server.store.migrate.count_anew", lambda _connection: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        open_store(old)
+    assert shape(old) == before
+    monkeypatch.undo()
+    open_store(old).close()
+
+
+def test_nothing_is_changed_where_only_looking_is_asked(old: Path, tmp_path: Path) -> None:
+    """An old store is refused with the command that upgrades it, a missing one is not made."""
+    with pytest.raises(StoreError, match="logos-shift store migrate"):
+        open_store(old, create=False)
+    with pytest.raises(StoreError, match="there is no store"):
+        open_store(tmp_path / "none.sqlite3", create=False)
+    assert not (tmp_path / "none.sqlite3").exists()
+    for address in ("mysql://host/name", "nonsense://", "postgresql+psycopg://postgres@127.0.0.1:1/none"):
+        with pytest.raises(StoreError):
+            open_store(address)
+
+
+def test_migrations_run_one_by_one(tmp_path: Path) -> None:
+    """The first alone gives the first version's schema, as the file of that time has it."""
+    store = open_store(tmp_path / "s.sqlite3")
+    with store.writing() as connection:
+        for table in [*reversed(tables.sorted_tables)]:
+            table.drop(connection)
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        upgrade(connection, "0001")
+    store.close()
+    old = tmp_path / "old.sqlite3"
+    database = sqlite3.connect(old)
+    database.executescript(V1.read_text())
+    database.close()
+    made, expected = shape(tmp_path / "s.sqlite3"), shape(old)
+    made.pop("alembic_version")
+    assert made == expected
