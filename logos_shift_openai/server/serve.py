@@ -6,6 +6,7 @@ connections, long polls are answered, requests in flight finish, what was accept
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from .service import Service
 from .worker import StoreLease, Worker, holder_name
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import FrameType
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _BACKLOG: Final = 1024
 _KEEP_ALIVE_SECONDS: Final = 75
+_TELL_SECONDS: Final = 0.2
 _logger = logging.getLogger("logos_shift_openai.server")
 
 
@@ -68,7 +69,19 @@ class LogosServer(uvicorn.Server):
     async def shutdown(self, sockets: Any = None) -> None:
         """End: those who wait for a config are answered first, the rest is uvicorn's."""
         self._service.begin_closing()
-        await super().shutdown(sockets)
+        telling = asyncio.create_task(self._tell_late_ones())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            telling.cancel()
+
+    async def _tell_late_ones(self) -> None:
+        """Tell connections of the end again and again: uvicorn does once, and one accepted just then would stay."""
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            for connection in list(self.server_state.connections):
+                if not connection.transport.is_closing():
+                    connection.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Hear a signal; readiness says no from here on."""
