@@ -210,7 +210,9 @@ sys.exit(3)
     assert "Traceback" not in running.errors
 
 
-def test_a_disk_that_fills_up_in_the_middle_loses_nothing(home: Path, provider: Provider, collector: Collector) -> None:
+def test_a_disk_that_fills_up_in_the_middle_loses_nothing(
+    home: Path, tmp_path: Path, provider: Provider, collector: Collector
+) -> None:
     """With the server away: what is on the small disk and what waits in memory are all the calls there were."""
     code = """
 import json
@@ -220,15 +222,21 @@ for number in range(300):
     ask(client, f"call-{number}")
 ours.flush(0.5)
 say("full")
-sys.stdin.readline()
+while not os.path.exists(os.environ["GO_ON"]):
+    time.sleep(0.01)
 ours.flush(20)
 say(json.dumps(ours.stats()))
 """
     collector.fault = 500
-    with mounted(home, "-o", "size=128k"), program(code, home, provider, collector) as running:
+    go_on = tmp_path / "go on"
+    with (
+        mounted(home, "-o", "size=128k"),
+        program(code, home, provider, collector, GO_ON=str(go_on)) as running,
+    ):
         running.wait_for("full")
         assert 20 < len(lines_on_disk(home)) < 250
         collector.fault = None
+        go_on.touch()
         assert running.end() == 0, running.errors
         deliver(home, collector)
         assert collector.texts() == texts("call", 300)
