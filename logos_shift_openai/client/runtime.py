@@ -132,11 +132,11 @@ class Runtime:
     def broken(self, do: Callable[..., Any], error: Exception) -> None:
         """Count an error of ours on the caller's path and say it once for each kind."""
         self.counters.add("internal_error")
-        name = f"{getattr(do, '__name__', do)}: {type(error).__name__}"
+        name = f"{getattr(do, '__name__', do)}: {type(error).__name__}{_place_of(error)}"
         if name not in self._said_broken:
             self._said_broken.add(name)
             try:
-                log.warning("logos_shift_openai: an error of ours was kept from a call: %s", name, exc_info=error)
+                log.warning("an error of ours was kept from a call: %s", name)
             except Exception:  # noqa: BLE001 - a user's log handler must not break the call either
                 self.counters.add("log_failed")
 
@@ -187,6 +187,14 @@ class Runtime:
         for call in self._open.values():
             call.ended = True
         self._open.clear()
+
+
+def _place_of(error: Exception) -> str:
+    """Say where an error arose, without its text: a prompt might be quoted in it."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return "" if place is None else f" at {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
 
 
 _all: WeakSet[Runtime] = WeakSet()
