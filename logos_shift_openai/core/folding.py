@@ -15,10 +15,11 @@ from . import sse
 from .folding_chat import ChatFold
 from .folding_completions import CompletionFold
 from .folding_responses import ResponseFold
-from .folding_runs import Run, run_of
+from .folding_runs import run_of
 
 if TYPE_CHECKING:
     from .deltas import Object
+    from .folding_runs import Run
 
 
 @dataclass(frozen=True)
@@ -84,35 +85,31 @@ def fold(endpoint: str, raw: bytes, delivered: int | None = None, *, choices: in
     if kind is None:
         return Folded(None, complete=False, provider_id=None, error=None, events=0)
     state: Fold = kind()
-    readable, error, taken = True, None, 0
-    run: Run | None = None
-    for event in sse.events(raw):
-        if event.data.startswith("[DONE]"):
-            break
-        if delivered is not None and taken >= delivered:
-            late = _read(event.data) if '"usage"' in event.data else None
-            if late is not None:
-                state.usage(late)
-            continue
-        if run is not None and not event.name:
-            if run.takes(event.data):
-                taken += 1
-                continue
-            readable = _taken_run(state, run) and readable
-        data = _read(event.data)
-        error = _error(event, data)
+    readable, error, at = True, None, 0
+    events = sse.events(raw)
+    end = next((index for index, (_, data) in enumerate(events) if data.startswith("[DONE]")), len(events))
+    last = end if delivered is None else min(end, delivered)
+    while at < last:
+        name, text = events[at]
+        data = _read(text)
+        error = _error(name, text, data)
         if error is not None:
             break
-        taken += 1
-        readable = data is not None and _taken(state, data, event.name) and readable
-        run = run_of(event.data, data) if data is not None and endpoint == "chat.completions" else None
-    if run is not None:
-        readable = _taken_run(state, run) and readable
+        at += 1
+        readable = data is not None and _taken(state, data, name) and readable
+        run = run_of(text, data) if data is not None and endpoint == "chat.completions" else None
+        if run is not None:
+            at = run.take_from(events, at, last)
+            readable = _taken_run(state, run) and readable
+    for _name, text in events[last:end] if error is None else ():
+        late = _read(text) if '"usage"' in text else None
+        if late is not None:
+            state.usage(late)
     body = _result(state)
     error = error or state.failed()
     complete = readable and body is not None and error is None and state.finished(choices)
     provider_id = body.get("id") if body else None
-    return Folded(body, complete, provider_id if isinstance(provider_id, str) and provider_id else None, error, taken)
+    return Folded(body, complete, provider_id if isinstance(provider_id, str) and provider_id else None, error, at)
 
 
 def _number(text: str) -> float | None:
@@ -152,13 +149,13 @@ def _result(state: Fold) -> Object | None:
         return None
 
 
-def _error(event: sse.Event, data: Object | None) -> Object | None:
+def _error(name: str, text: str, data: Object | None) -> Object | None:
     """Give the error an event brings: `{"error": …}`, an event named so, or what older servers call an object of it."""
     if data is None:
-        return {"message": event.data} if event.name == "error" else None
+        return {"message": text} if name == "error" else None
     error = data.get("error")
     if error:
         return error if isinstance(error, dict) else {"message": str(error)}
-    if "error" in (event.name, data.get("type"), data.get("object")):
+    if "error" in (name, data.get("type"), data.get("object")):
         return {key: value for key, value in data.items() if key not in ("sequence_number", "object")}
     return None

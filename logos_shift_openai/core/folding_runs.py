@@ -12,6 +12,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .deltas import Object
 
 _KEY = re.compile(r'"content":\s*')
@@ -29,17 +31,29 @@ class Run:
         self.tail = tail
         self.texts: list[str] = []
 
-    def takes(self, data: str) -> bool:
-        """Take a chunk into the run, if it is of it."""
-        data = quiet(data)
-        head, tail = self.head, self.tail
-        if not (data.startswith(head) and data.endswith(tail)):
-            return False
-        text = data[len(head) : len(data) - len(tail)]
-        if _STRING.fullmatch(text) is None:
-            return False
-        self.texts.append(text)
-        return True
+    def take_from(self, events: Sequence[tuple[str, str]], start: int, stop: int) -> int:
+        """Take events into the run as long as they are of it.
+
+        Args:
+            events: names and data.
+            start: index of the first one that may be.
+            stop: index behind the last one that may be.
+
+        Returns:
+            Index of the first that was not taken.
+        """
+        head, tail, is_text, add = self.head, self.tail, _STRING.fullmatch, self.texts.append
+        skip, rest = len(head), len(tail)
+        for index in range(start, stop):
+            name, data = events[index]
+            data = quiet(data)
+            if name or not (data.startswith(head) and data.endswith(tail)):
+                return index
+            text = data[skip : len(data) - rest]
+            if is_text(text) is None:
+                return index
+            add(text)
+        return max(start, stop)
 
     def chunks(self) -> list[str]:
         """Give what was taken as one chunk, or chunk by chunk where the texts cannot be read together."""

@@ -6,35 +6,26 @@ long as the blank line behind it has not come.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 _BOM = b"\xef\xbb\xbf"
 
 
-class Event(NamedTuple):
-    """One dispatched event: its name (empty where the stream gave none) and its data lines, joined by line ends."""
-
-    name: str
-    data: str
-
-
-def events(raw: bytes) -> list[Event]:
+def events(raw: bytes) -> list[tuple[str, str]]:
     """Read a stream as far as it has come.
 
     Args:
         raw: the bytes, cut anywhere; lines end in LF, CR or CRLF; bytes that are no UTF-8 become U+FFFD.
 
     Returns:
-        The events, in order.
+        The events in order: the name of each, empty where the stream gave none, and its data lines joined by line ends.
     """
     raw = raw.removeprefix(_BOM)
     if b"\r" in raw:
         raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     *blocks, _unfinished = raw.decode("utf-8", "replace").split("\n\n")
-    found: list[Event] = []
+    found: list[tuple[str, str]] = []
     for block in blocks:
         if block.startswith("data: ") and "\n" not in block:
-            found.append(Event("", block[6:]))
+            found.append(("", block[6:]))
         else:
             event = _event(block)
             if event is not None:
@@ -42,7 +33,7 @@ def events(raw: bytes) -> list[Event]:
     return found
 
 
-def _event(block: str) -> Event | None:
+def _event(block: str) -> tuple[str, str] | None:
     name = ""
     data: list[str] = []
     for line in block.split("\n"):
@@ -52,4 +43,4 @@ def _event(block: str) -> Event | None:
             data.append(value)
         elif field == "event":
             name = value
-    return Event(name, "\n".join(data)) if any(data) else None
+    return (name, "\n".join(data)) if any(data) else None

@@ -6,29 +6,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logos_shift_openai.core.sse import Event, events
+from logos_shift_openai.core.sse import events
 
 
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        (b"data: a\n\ndata: b\n\n", [Event("", "a"), Event("", "b")]),
-        (b"data:a\r\n\r\ndata: b\r\rdata:  c\n\n", [Event("", "a"), Event("", "b"), Event("", " c")]),
-        (b"\xef\xbb\xbfdata: a\n\n", [Event("", "a")]),
-        (b": comment\ndata: a\n: more\nid: 7\nretry: 10\nnonsense\n\n", [Event("", "a")]),
-        (b"event: x\ndata: a\ndata: b\ndata\n\n", [Event("x", "a\nb\n")]),
-        (b"data: a\nevent: x\n\ndata: b\n\n", [Event("x", "a"), Event("", "b")]),
-        (b"\n\n\ndata: a\n\n\n\n: ping\n\ndata: b\n\n", [Event("", "a"), Event("", "b")]),
+        (b"data: a\n\ndata: b\n\n", [("", "a"), ("", "b")]),
+        (b"data:a\r\n\r\ndata: b\r\rdata:  c\n\n", [("", "a"), ("", "b"), ("", " c")]),
+        (b"\xef\xbb\xbfdata: a\n\n", [("", "a")]),
+        (b": comment\ndata: a\n: more\nid: 7\nretry: 10\nnonsense\n\n", [("", "a")]),
+        (b"event: x\ndata: a\ndata: b\ndata\n\n", [("x", "a\nb\n")]),
+        (b"data: a\nevent: x\n\ndata: b\n\n", [("x", "a"), ("", "b")]),
+        (b"\n\n\ndata: a\n\n\n\n: ping\n\ndata: b\n\n", [("", "a"), ("", "b")]),
         (b"event: x\n\ndata:\n\ndata\n\n", []),
-        (b"data: a\n\ndata: b", [Event("", "a")]),
-        (b"data: a\n\ndata: b\n", [Event("", "a")]),
-        (b"data: a: b\n\n", [Event("", "a: b")]),
-        ("data: ☀\n\ndata: \u2028x\n\n".encode(), [Event("", "☀"), Event("", "\u2028x")]),
-        (b"data: \xe2\x98\n\n", [Event("", "\ufffd")]),
+        (b"data: a\n\ndata: b", [("", "a")]),
+        (b"data: a\n\ndata: b\n", [("", "a")]),
+        (b"data: a: b\n\n", [("", "a: b")]),
+        ("data: ☀\n\ndata: \u2028x\n\n".encode(), [("", "☀"), ("", "\u2028x")]),
+        (b"data: \xe2\x98\n\n", [("", "\ufffd")]),
         (b"", []),
     ],
 )
-def test_events(raw: bytes, expected: list[Event]):
+def test_events(raw: bytes, expected: list[tuple[str, str]]):
     """Line ends, comments, names, several data lines, a byte order mark, a cut: as the standard says."""
     assert events(raw) == expected
 
