@@ -53,7 +53,7 @@ def test_a_closed_pipe_ends_it_quietly(home: Any, process: Any) -> None:
     assert listing.wait(timeout=30) == 141
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich", "sqlalchemy"])
+@pytest.mark.parametrize("missing", ["typer", "rich", "sqlalchemy", "alembic", "msgspec", "zstandard"])
 def test_a_missing_extra_is_one_line(missing: str) -> None:
     """It says what to install."""
     ended = run(f"import sys; sys.modules[{missing!r}] = None\nfrom logos_shift_openai.cli.main import run; run()")
