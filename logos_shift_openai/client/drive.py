@@ -57,7 +57,10 @@ def drive(
                 raise
             attempt = following
         else:
-            guarded(call.runtime, _answered, call, attempt, since, answer)
+            try:  # as `guarded` does, without its price
+                _answered(call, attempt, since, answer)
+            except Exception as error:  # noqa: BLE001
+                call.runtime.broken(_answered, error)
             return answer
 
 
@@ -77,7 +80,10 @@ async def drive_async(
                 raise
             attempt = following
         else:
-            guarded(call.runtime, _answered, call, attempt, since, answer)
+            try:  # as `guarded` does, without its price
+                _answered(call, attempt, since, answer)
+            except Exception as error:  # noqa: BLE001
+                call.runtime.broken(_answered, error)
             return answer
 
 
@@ -181,7 +187,10 @@ def _parser(call: Call, inner: Any) -> Callable[[Any], Any]:
     """Chain the SDK's own parser: the answer is noted before it, what it gives back carries the id."""
 
     def parser(parsed: Any) -> Any:
-        guarded(call.runtime, _note, call, parsed)
+        try:  # as `guarded` does, without its price
+            _note(call, parsed)
+        except Exception as error:  # noqa: BLE001
+            call.runtime.broken(_note, error)
         if not callable(inner):
             return parsed
         answer = inner(parsed)
@@ -202,7 +211,7 @@ def _note(call: Call, parsed: Any) -> None:
 
 def _answered(call: Call, attempt: Try, since: float, answer: Any) -> None:
     """Note an answer: whole and read, a stream, or a raw response that may be unread."""
-    model = _model(call, attempt)
+    model = call.requested_model if attempt is BASELINE else _model(call, attempt)
     if call.delivered >= 0:
         call.trying = (attempt.variant, model, since)
         return

@@ -16,7 +16,7 @@ import openai
 from pydantic_core import to_json
 
 from logos_shift_openai.core.folding import fold
-from logos_shift_openai.core.records import CallError, CallRecord, FeedbackRecord, call_line, feedback_line
+from logos_shift_openai.core.records import Attempt, CallError, CallRecord, FeedbackRecord, call_line, feedback_line
 from logos_shift_openai.core.redaction import Cleaned, Redaction, clean
 from logos_shift_openai.core.routing import Route
 from logos_shift_openai.version import __version__
@@ -77,7 +77,8 @@ class Encoder:
         if metadata:
             metadata = json.loads(self._clean(encode(metadata), "metadata", room // 2).body)
         attempts = tuple(
-            replace(one, error=self._cleaned(one.error)) if one.error is not None else one for one in call.attempts
+            Attempt(variant, model, provider, failed is None, seconds * 1e3, failed and self._cleaned(failed))
+            for variant, model, provider, seconds, failed in call.attempts
         )
         route = call.route
         record = CallRecord(
@@ -96,7 +97,7 @@ class Encoder:
             requested_model=call.requested_model,
             experiment=route.experiment.key if route.experiment is not None else None,
             assigned=route.assigned,
-            served=call.attempts[-1].variant if call.attempts and route.assigned else None,
+            served=attempts[-1].variant if attempts and route.assigned else None,
             share=route.experiment.share if route.experiment is not None else None,
             bucket=route.bucket,
             why=route.why,

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from logos_shift_openai.core.records import Attempt, CallError
+from logos_shift_openai.core.records import CallError
 
 from .call import Call, described
 from .context import CallContext, current, enter_parent, leave
@@ -182,8 +182,7 @@ class FunctionCall(Call):
                 self.breaker.succeeded()
             elif self.breaker is not None and blamed:
                 self.breaker.failed(self.since)
-        duration_ms = (self.since - since) * 1e3
-        self.attempts.append(Attempt(self.variant, model, None, error is None, duration_ms, error))
+        self.attempts.append((self.variant, model, None, self.since - since, error))
 
     def end(self) -> None:
         """End the call and hand it to the recorder, with nothing of the caller's left in it."""

@@ -95,7 +95,11 @@ def begin(client: Any, options: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Ca
     endpoint = ENDPOINT_OF_URL.get(options.url)
     if endpoint is None or options.method.lower() != "post":
         return options, None
-    return options, guarded(shift.runtime, _begun, shift, client, options, endpoint, said, bool(kwargs.get("stream")))
+    try:  # as `guarded` does, without its price
+        return options, _begun(shift, client, options, endpoint, said, bool(kwargs.get("stream")))
+    except Exception as error:  # noqa: BLE001
+        shift.runtime.broken(_begun, error)
+        return options, None
 
 
 def _said(given: Mapping[str, Any], farther: CallContext) -> CallContext:

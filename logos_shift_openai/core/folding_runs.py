@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _KEY = re.compile(r'"content":\s*')
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _NOISE = re.compile(r',\s*"obfuscation":\s*"[^"\\]*"')  # differs from chunk to chunk and is dropped by the fold anyway
+_WINDOW = 256  # events looked at together: a run that soon ends costs no look at all the rest
+_COMMA = ",\n"
 
 
 class Run:
@@ -42,18 +44,51 @@ class Run:
         Returns:
             Index of the first that was not taken.
         """
-        head, tail, is_text, add = self.head, self.tail, _STRING.fullmatch, self.texts.append
-        skip, rest = len(head), len(tail)
-        for index in range(start, stop):
-            name, data = events[index]
-            data = quiet(data)
-            if name or not (data.startswith(head) and data.endswith(tail)):
-                return index
-            text = data[skip : len(data) - rest]
-            if is_text(text) is None:
-                return index
-            add(text)
-        return max(start, stop)
+        at = start
+        while at < stop:
+            window = self._window(events, at, min(at + _WINDOW, stop))
+            texts = self._all_of(window)
+            if texts is None:
+                texts = self._first_of(window)
+            self.texts += texts
+            at += len(texts)
+            if len(texts) < _WINDOW:
+                break
+        return at
+
+    def _window(self, events: Sequence[tuple[str, str]], start: int, stop: int) -> list[str]:
+        """Give the data of some events, without those at their end that are not of the run."""
+        while stop > start and not self._frames(quiet(events[stop - 1][1])):
+            stop -= 1
+        names, found = zip(*events[start:stop], strict=True) if stop > start else ((), ())
+        if any(names):
+            found = found[: next(index for index, name in enumerate(names) if name)]
+        return [quiet(data) for data in found]
+
+    def _frames(self, data: str) -> bool:
+        return data.startswith(self.head) and data.endswith(self.tail)
+
+    def _all_of(self, window: list[str]) -> list[str] | None:
+        """Give the texts where every event is of the run, which is the common case and looked at as a whole."""
+        skip, rest = len(self.head), len(self.tail)
+        texts = [data[skip : len(data) - rest] for data in window]
+        if self.head + f"{self.tail}\n{self.head}".join(texts) + self.tail != "\n".join(window):
+            return None
+        try:  # no JSON string goes on over a line end, so each text is by itself what they are together
+            said = json.loads(f"[{_COMMA.join(texts)}]")
+        except ValueError:
+            return None
+        return texts if len(said) == len(texts) and set(map(type, said)) == {str} else None
+
+    def _first_of(self, window: list[str]) -> list[str]:
+        """Give the texts of as many events as are of the run, one by one."""
+        texts: list[str] = []
+        for data in window:
+            text = data[len(self.head) : len(data) - len(self.tail)]
+            if not self._frames(data) or _STRING.fullmatch(text) is None:
+                break
+            texts.append(text)
+        return texts
 
     def chunks(self) -> list[str]:
         """Give what was taken as one chunk, or chunk by chunk where the texts cannot be read together."""

@@ -49,15 +49,23 @@ class Route(NamedTuple):
         unit: What was bucketed.
         bucket: Where the hash put the unit, 0 to 9,999.
         use_candidate: Whether the candidate is to be tried first.
-        why: The reason in words.
+        reason: The reason in words, where it is another than the bucket.
     """
 
-    why: str
+    reason: str = ""
     assigned: Variant | None = None
     experiment: Experiment | None = None
     unit: Unit | None = None
     bucket: int | None = None
     use_candidate: bool = False
+
+    @property
+    def why(self) -> str:
+        """The reason in words; put into words when it is asked for, which is off the caller's thread."""
+        if self.reason or self.experiment is None or self.unit is None or self.bucket is None:
+            return self.reason
+        below = "below" if self.bucket < self.experiment.share else "not below"
+        return f"{self.unit.kind} bucket {self.bucket} is {below} the share {self.experiment.share}"
 
 
 def bucket_of(salt: str, unit: str) -> int:
@@ -113,7 +121,5 @@ def route(  # noqa: PLR0911 - a table of reasons, each with its own answer
     if force is not None:
         return Route(f"forced to {force} here", force, experiment, unit, bucket, force == "candidate")
     if bucket < experiment.share:
-        why = f"{unit.kind} bucket {bucket} is below the share {experiment.share}"
-        return Route(why, "candidate", experiment, unit, bucket, use_candidate=True)
-    why = f"{unit.kind} bucket {bucket} is not below the share {experiment.share}"
-    return Route(why, "baseline", experiment, unit, bucket)
+        return Route("", "candidate", experiment, unit, bucket, True)
+    return Route("", "baseline", experiment, unit, bucket)

@@ -21,7 +21,13 @@ def events(raw: bytes) -> list[tuple[str, str]]:
     raw = raw.removeprefix(_BOM)
     if b"\r" in raw:
         raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    *blocks, _unfinished = raw.decode("utf-8", "replace").split("\n\n")
+    text = raw.decode("utf-8", "replace")
+    plain = text[: max(0, text.rfind("\n\n"))]
+    if plain.startswith("data: "):
+        datas = plain[6:].split("\n\ndata: ")
+        if plain.count("\n") == 2 * (len(datas) - 1):  # a line of data each
+            return [("", data) for data in datas]
+    *blocks, _unfinished = text.split("\n\n")
     found: list[tuple[str, str]] = []
     for block in blocks:
         if block.startswith("data: ") and "\n" not in block:

@@ -19,7 +19,7 @@ PARTS = [
     (functions, "read_metadata"),
     (function_call, "enter_parent"),
     (function_call, "described"),
-    (function_call, "Attempt"),
+    (function_call, "_clock"),
     (function_call, "_clock"),
     (FunctionCall, "prepare"),
     (FunctionCall, "toward"),
