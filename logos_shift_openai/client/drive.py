@@ -7,6 +7,7 @@ that no other attempt's error becomes the context of the caller's.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .logos_shift import LogosShift
 
 _clock = time.perf_counter
+_RAW = "x-stainless-raw-response"
 _STREAMS = (openai.Stream, openai.AsyncStream)
 
 
@@ -129,7 +131,14 @@ def _for_candidate(
         resend = _resend_async if in_loop else _resend
         call.resend = resend(call, plain, options, rest)
     sent.post_parser = _parser(call, options.post_parser)
+    if experiment.fallback.enabled and rest[0] is not str and not _is_raw(sent.headers):
+        sent.post_parser = _judge(call.endpoint, sent.post_parser)
     return send, sent
+
+
+def _is_raw(headers: Any) -> bool:
+    """Tell whether the caller asked for the raw response, which he parses himself when it is his already."""
+    return bool(headers) and isinstance(headers, Mapping) and any(name.lower() == _RAW for name in headers)
 
 
 def _strip(sent: Any) -> None:
@@ -199,6 +208,25 @@ def _parser(call: Call, inner: Any) -> Callable[[Any], Any]:
         return answer
 
     return parser
+
+
+class NoAnswerError(Exception):
+    """A candidate's 200 that holds no answer; recorded, and answered by the baseline."""
+
+
+_ANSWER_IN = {"chat.completions": "choices", "responses": "output"}
+
+
+def _judge(endpoint: str, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let nothing through to a parser but what can be an answer: a wrong address often says 200 and gives a page."""
+    member = _ANSWER_IN[endpoint]
+
+    def judged(parsed: Any) -> Any:
+        if isinstance(parsed, str) or (isinstance(parsed, BaseModel) and getattr(parsed, member, ()) is None):
+            raise NoAnswerError(f"the candidate's answer has no {member}")
+        return parser(parsed)
+
+    return judged
 
 
 def _note(call: Call, parsed: Any) -> None:

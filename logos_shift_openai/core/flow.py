@@ -37,6 +37,7 @@ NO_ANSWER_TYPES: Final = frozenset(
         "APIResponseValidationError",
         "APITimeoutError",
         "EmptyStreamError",
+        "NoAnswerError",
         "JSONDecodeError",
     }
 )

@@ -93,6 +93,7 @@ class Provider:
         self.answers = {}
         self.streams = []
         self.raw = {}
+        self.kinds = {}
 
     def body(self, index=-1):
         return json.loads(self.seen[index].content)
@@ -123,7 +124,7 @@ class Provider:
             self.streams.append(stream)
             return httpx.Response(status, headers=SSE, stream=stream)
         content = self.raw.get(asked.get("model")) or json.dumps(body or completion(asked["model"])).encode()
-        return httpx.Response(status, headers=JSON, content=content)
+        return httpx.Response(status, headers=self.kinds.get(asked.get("model"), JSON), content=content)
 
     async def asynchronously(self, request):
         await request.aread()

@@ -138,6 +138,47 @@ def test_fallback_from_a_broken_body(provider, home):
     assert ask(provider.client()).model == "m"
 
 
+PAGES = [(b"<html>Welcome</html>", "text/html"), (b"{}", "application/json"), (b'{"ok": true}', "application/json")]
+
+
+@pytest.mark.parametrize(("page", "kind"), PAGES)
+async def test_fallback_from_a_page(provider, home, page, kind):
+    """A wrong address that says 200 and gives something else is a failure of the candidate, however it was asked."""
+    experiment(home)
+    provider.raw["cheap"] = page
+    provider.kinds["cheap"] = {"content-type": kind}
+    client = provider.client()
+    assert ask(client).model == "m"
+    assert client.beta.chat.completions.parse(model="m", messages=MESSAGES).model == "m"
+    assert (await ask(provider.client(ours.AsyncOpenAI))).model == "m"
+    for record in records(home):
+        assert (record["assigned"], record["served"]) == ("candidate", "baseline")
+        assert record["attempts"][0]["error"]["type"] == "NoAnswerError"
+        assert record["response"]["model"] == "m"
+
+
+@pytest.mark.parametrize(("page", "kind"), PAGES)
+def test_a_raw_page(provider, home, page, kind):
+    """A raw response is the caller's to parse, and nothing of ours is raised when he does."""
+    experiment(home)
+    provider.raw["cheap"] = provider.raw["m"] = page
+    provider.kinds["cheap"] = provider.kinds["m"] = {"content-type": kind}
+    expected = ask(provider.client(openai.OpenAI))
+    completions = provider.client().chat.completions
+    assert completions.with_raw_response.create(model="m", messages=MESSAGES).parse() == expected
+    with completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
+        assert response.parse() == expected
+
+
+@pytest.mark.parametrize(("page", "kind"), PAGES)
+def test_a_page_without_fallback(provider, home, page, kind):
+    """Where no fallback is wanted, the caller gets what the SDK makes of it."""
+    experiment(home, fallback={"enabled": False})
+    provider.raw["cheap"] = provider.raw["m"] = page
+    provider.kinds["cheap"] = provider.kinds["m"] = {"content-type": kind}
+    assert ask(provider.client()) == ask(provider.client(openai.OpenAI))
+
+
 def test_no_fallback_on_a_refused_prompt(provider, home):
     """A 400 about the prompt itself is the caller's to see."""
     experiment(home)
