@@ -7,6 +7,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import BaseModel
+
 from logos_shift_openai.core.ids import ENTROPY_BYTES, uuid7
 
 if TYPE_CHECKING:
@@ -62,16 +64,20 @@ def copied(options: Any) -> Any:
     """Copy the SDK's request options, as `copy.copy` does at twice the price: a pydantic model with plain fields."""
     try:
         new = _new(type(options))
-        _set(new, "__dict__", options.__dict__.copy())
-        _set(new, "__pydantic_fields_set__", options.__pydantic_fields_set__)
-        _set(new, "__pydantic_extra__", None)
-        _set(new, "__pydantic_private__", None)
+        new.__dict__.update(options.__dict__)
+        _fields_set(new, options.__pydantic_fields_set__)
+        _extra(new, None)
+        _private(new, None)
     except Exception:  # noqa: BLE001 - a pydantic that keeps its parts elsewhere
         return copying.copy(options)
     return new
 
 
-_new, _set = object.__new__, object.__setattr__
+_new = object.__new__
+_slots: Mapping[str, Any] = BaseModel.__dict__
+_fields_set: Any = getattr(_slots.get("__pydantic_fields_set__"), "__set__", None)
+_extra: Any = getattr(_slots.get("__pydantic_extra__"), "__set__", None)
+_private: Any = getattr(_slots.get("__pydantic_private__"), "__set__", None)
 
 
 def conversation_of(body: Mapping[str, Any]) -> str | None:
