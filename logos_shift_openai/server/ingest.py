@@ -135,6 +135,10 @@ def keep(connection: Connection, batch: Batch, now: int) -> int:
     Returns:
         How many records were new.
     """
+    codec = store_of(connection).codec
+    codec.refresh(connection)
+    for head, _pack in batch.calls.values():
+        head.rest = codec.pack_rest(head.dataset, head.rest)
     new = insert_new(connection, calls, [_row(head) for head, _pack in batch.calls.values()])
     heads = [batch.calls[call_id][0] for call_id in sorted(new)]
     _keep_bodies(connection, [(head, batch.calls[head.id][1]) for head in heads], now)
@@ -154,7 +158,6 @@ def count_new(connection: Connection, heads: list[Head], said: list[FeedbackRow]
 
 def _keep_bodies(connection: Connection, found: list[tuple[Head, bytes | None]], now: int) -> None:
     store = store_of(connection)
-    store.codec.refresh(connection)
     packed = [(head.id, store.codec.pack(head.dataset, pack)) for head, pack in found if pack is not None]
     insert_new(connection, call_bodies, store.bodies.keep(packed, now))
 
