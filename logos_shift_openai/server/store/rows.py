@@ -50,7 +50,8 @@ class Head(Struct):
     rest: bytes
 
 
-NO_METADATA: Final = Raw(b"{}")
+_NOTHING: Final = b"{}"
+NO_METADATA: Final = Raw(_NOTHING)
 
 
 class Rest(Struct, omit_defaults=True):
@@ -164,7 +165,7 @@ def feedback_row(feedback: FeedbackRecord, received: int) -> FeedbackRow:
     )
 
 
-def head_of(row: RowMapping, packed: bytes) -> Row:
+def head_of(row: RowMapping | Row, packed: bytes) -> Row:
     """Give a call's head as it stood in its record, without the parts that lie with the bodies.
 
     Args:
@@ -173,7 +174,8 @@ def head_of(row: RowMapping, packed: bytes) -> Row:
     """
     rest = _decode_rest(packed)
     head: Row = {name: row[name] if name in row else getattr(rest, name, None) for name in _HEAD}
-    head["metadata"] = values_of(bytes(rest.metadata))
+    metadata = bytes(rest.metadata)
+    head["metadata"] = {} if metadata == _NOTHING else values_of(metadata)
     if rest.unit_kind is not None:
         head["unit"] = {"kind": rest.unit_kind, "id": rest.unit_id}
     if row["error_type"] is not None:
@@ -190,7 +192,7 @@ def bodies_of(pack: bytes) -> Row:
 
 def values_of(text: bytes) -> Any:
     """Read JSON into values; what JSON cannot say is null."""
-    return json.loads(text, parse_constant=lambda _name: None, parse_float=_finite, parse_int=_integer)
+    return _reader.decode(text.decode("utf-8", "surrogatepass"))
 
 
 def feedback_of(row: RowMapping) -> Row:
@@ -206,6 +208,9 @@ def _finite(text: str) -> float | None:
 
 def _integer(text: str) -> int | None:
     return int(text) if len(text) <= _DIGITS_MAX else None
+
+
+_reader: Final = json.JSONDecoder(parse_constant=lambda _name: None, parse_float=_finite, parse_int=_integer)
 
 
 def _rest(call: CallRecord, last: Attempt | None) -> Rest:
