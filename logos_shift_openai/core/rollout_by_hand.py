@@ -51,15 +51,16 @@ def _pause(_policy: Policy, state: State, _evidence: Evidence) -> tuple[Action, 
 
 
 def _resume(policy: Policy, state: State, evidence: Evidence) -> tuple[Action, State]:
-    if state.alarm is not None:
+    anew = state.alarm is not None
+    if anew:
         state = replace(state, run=state.run + 1, alarm=None)
     if state.paused_from is None:
         return "hold", state.at(state.share, centres_so_far(policy, state, evidence))
     # The pause is a step of its own; the one before it goes on where it stood.
     away, before = state.seen - state.step.since, state.steps[-2]
-    since = before.since + away
+    since = state.seen if anew else before.since + away
     back = replace(state, phase=state.paused_from, paused_from=None, started=state.started + away)
-    return "hold", replace(back, steps=(*state.steps, replace(before, since=since)))
+    return "hold", replace(back, steps=(*state.steps, replace(before, since=since, run=state.run)))
 
 
 def _promote(policy: Policy, state: State, evidence: Evidence) -> tuple[Action, State]:

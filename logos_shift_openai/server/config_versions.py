@@ -110,22 +110,44 @@ def change_config(
     """
     for _ in range(_TRIES):
         with store.writing() as connection:
-            before = live_config(connection)
-            if expected is not None and before.version != expected:
-                raise StaleError(f"version {before.version} is live, not {expected}")
-            document: Document = json.loads(before.document)
-            document["version"] = version = max(before.version + 1, at_least)
-            result = change(document)
-            document["version"] = version
-            checked(document)
-            # ASCII, so that no text in it can be one that an engine does not keep
-            text = json.dumps(document, ensure_ascii=True, allow_nan=False)
-            made = Version(version, text, now, by_key, why)
-            values = {name: getattr(made, name) for name in Version.__dataclass_fields__}
-            insert = _INSERT[connection.dialect.name](configs).values(**values)
-            if connection.scalar(insert.on_conflict_do_nothing().returning(configs.c.version)) is not None:
-                return made, result
+            made = change_within(
+                connection, change, why=why, now=now, by_key=by_key, expected=expected, at_least=at_least
+            )
+            if made is not None:
+                return made
     raise ExperimentError("others change the config all the time; try again")
+
+
+def change_within(
+    connection: Connection,
+    change: Callable[[Document], _T],
+    *,
+    why: str,
+    now: int,
+    by_key: str | None = None,
+    expected: int | None = None,
+    at_least: int = 1,
+) -> tuple[Version, _T] | None:
+    """Make the next version in a writer's transaction, with whatever else is written there; as `change_config`.
+
+    Returns:
+        None where another writer has just taken the version: the transaction is to be undone and begun again.
+    """
+    before = live_config(connection)
+    if expected is not None and before.version != expected:
+        raise StaleError(f"version {before.version} is live, not {expected}")
+    document: Document = json.loads(before.document)
+    document["version"] = version = max(before.version + 1, at_least)
+    result = change(document)
+    document["version"] = version
+    checked(document)
+    # ASCII, so that no text in it can be one that an engine does not keep
+    text = json.dumps(document, ensure_ascii=True, allow_nan=False)
+    made = Version(version, text, now, by_key, why)
+    values = {name: getattr(made, name) for name in Version.__dataclass_fields__}
+    insert = _INSERT[connection.dialect.name](configs).values(**values)
+    inserted = connection.scalar(insert.on_conflict_do_nothing().returning(configs.c.version))
+    return None if inserted is None else (made, result)
 
 
 class StaleError(ExperimentError):

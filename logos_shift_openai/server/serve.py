@@ -21,6 +21,7 @@ from .dictionaries import train_due
 from .fold import fold
 from .keys import create_first_key
 from .retention import retention
+from .rollouts import tick_step
 from .service import Service
 from .worker import StoreLease, Worker, holder_name
 
@@ -152,7 +153,7 @@ def make_service(
 
 def steps() -> list[tuple[str, Step]]:
     """List the background steps."""
-    return [("fold", fold), ("dictionaries", train_due), ("retention", retention)]
+    return [("fold", fold), ("dictionaries", train_due), ("retention", retention), ("rollouts", tick_step)]
 
 
 def prepare(store: Store, home: Path | None, now: int, *, no_auth: bool) -> str | None:

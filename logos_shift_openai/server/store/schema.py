@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -193,3 +193,29 @@ leases: Final = Table(
     Column("token", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
 )
+
+rollouts: Final = Table(
+    "rollouts",
+    tables,
+    Column("experiment", String(ID_LENGTH), primary_key=True),
+    Column("policy", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("pending", BigInteger),  # the version of an embedded config that is decided and maybe not written yet
+)
+
+decisions: Final = Table(
+    "decisions",
+    tables,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("experiment", String(ID_LENGTH), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("event", String(16)),
+    Column("why", Text, nullable=False),
+    Column("share", Integer, nullable=False),
+    Column("config_version", BigInteger),  # the one that it made; null where the config stayed
+    Column("document", Text, nullable=False),  # `core.rollout.decision_json` and the rows of the evidence
+)
+Index("decisions_experiment", decisions.c.experiment, decisions.c.id)
