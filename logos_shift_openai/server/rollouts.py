@@ -98,6 +98,21 @@ def tick_step(store: Store, now: int) -> float:
     return TICK_SECONDS
 
 
+def check_policy(policy: Policy) -> None:
+    """Make sure that all that a policy is about can be measured here.
+
+    Raises:
+        RolloutError: it cannot; the message says what can.
+    """
+    for one in policy.guarded:
+        if one.metric not in MEASURED:
+            raise RolloutError(f"{one.metric} is not measured; what is: {', '.join(MEASURED)}")
+        if metric_of(one.metric).capped and one.cap is None:
+            raise RolloutError(f"{one.metric} needs a cap in the policy, in milliseconds")
+    if policy.shadow_pairs:
+        raise RolloutError("shadow_pairs: calls are not compared in a shadow yet; leave it at 0")
+
+
 def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path | None = None) -> Rollout:
     """Begin the rollout of an experiment that runs, at the first share of the policy.
 
@@ -112,13 +127,7 @@ def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path |
         RolloutError: one is under way, a metric is not measured, or the share is higher than the first one already.
         ExperimentError: there is no such experiment that runs.
     """
-    for one in policy.guarded:
-        if one.metric not in MEASURED:
-            raise RolloutError(f"{one.metric} is not measured; what is: {', '.join(MEASURED)}")
-        if metric_of(one.metric).capped and one.cap is None:
-            raise RolloutError(f"{one.metric} needs a cap in the policy, in milliseconds")
-    if policy.shadow_pairs:
-        raise RolloutError("shadow_pairs: calls are not compared in a shadow yet; leave it at 0")
+    check_policy(policy)
     with store.reading() as connection:
         experiment = _experiment(connection, key, home)
         before = find_rollout(connection, key)

@@ -29,6 +29,14 @@ COMMANDS = [
     "experiment stop",
     "experiment list",
     "experiment show",
+    "rollout",
+    "rollout start",
+    "rollout status",
+    "rollout pause",
+    "rollout resume",
+    "rollout promote",
+    "rollout rollback",
+    "rollout history",
     "serve",
     "keys",
     "keys create",
@@ -57,7 +65,7 @@ def test_help_is_as_written_down(cli: Any, command: str) -> None:
         path.write_text(text + "\n", encoding="utf-8")
     assert text + "\n" == path.read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 80
-    if command not in {"calls", "experiment", "keys", "store"}:
+    if command not in {"calls", "experiment", "keys", "rollout", "store"}:
         assert "Example:" in text
 
 
