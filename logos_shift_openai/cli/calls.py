@@ -1,4 +1,4 @@
-"""`logos-shift calls`: list, show and follow what was recorded."""
+"""`logos-shift calls`: list, show, follow and export what was recorded."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from logos_shift_openai.cli.output import (
     clean,
     console,
     emit,
+    emit_lines,
     milliseconds,
     now_ms,
     plain_table,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from logos_shift_openai.server.calls import FeedbackKind, Filters
 
-app = typer.Typer(help="List, show and follow calls.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, show, follow and export calls.", no_args_is_help=True, rich_markup_mode=None)
 
 _TAIL_SECONDS: Final = 1.0
 _TAIL_FIRST: Final = 10
@@ -155,6 +156,34 @@ def tail(
             take_in_and_say(store, ctx.obj)
             with store.reading() as connection:
                 fresh = calls_since(connection, cursor)
+
+
+@app.command(
+    "export",
+    epilog="Example:\n\n\b\n  logos-shift calls export > calls.ndjson\n"
+    "  logos-shift calls export --dataset sales --rated | gzip > sales.gz",
+)
+def export(
+    ctx: typer.Context,
+    *,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this dataset.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="As 90s, 30m, 2h, 7d, or a date like 2026-11-24.")
+    ] = None,
+    rated: Annotated[bool, typer.Option("--rated", help="Only calls with a score.")] = False,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", envvar="LOGOS_SHIFT_DATABASE_URL", help="A PostgreSQL, instead of the home folder."
+        ),
+    ] = None,
+) -> None:
+    """Write calls to stdout with their bodies and feedback, one JSON object a line, the oldest first."""
+    from logos_shift_openai.server.export import Wanted, export_calls  # noqa: PLC0415
+
+    begun = None if since is None else since_ms(since, now_ms())
+    with opened(ctx.obj, address=database_url) as store:
+        emit_lines(export_calls(store, Wanted(dataset=dataset, since=begun, rated=rated)))
 
 
 def since_ms(text: str, now: int) -> int:

@@ -14,6 +14,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
     from rich.table import Table
 
@@ -54,6 +56,17 @@ def emit(value: object, *, lines: bool = False) -> None:
     text = re.sub(f"(?![\\n])[{_STEERING}]", _json_code, text)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def emit_lines(lines: Iterable[bytes]) -> None:
+    """Write lines of JSON to stdout as they are; on a terminal, with what could steer it escaped."""
+    if not sys.stdout.isatty():
+        sys.stdout.flush()
+        sys.stdout.buffer.writelines(lines)
+        sys.stdout.buffer.flush()
+        return
+    for line in lines:
+        sys.stdout.write(re.sub(f"(?![\\n])[{_STEERING}]", _json_code, line.decode("utf-8", "replace")))
 
 
 def console(*, stderr: bool = False) -> Console:

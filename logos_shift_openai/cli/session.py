@@ -39,7 +39,7 @@ class Place:
 
 
 @contextmanager
-def opened(place: Place, *, create: bool = False) -> Iterator[Store]:
+def opened(place: Place, *, create: bool = False, address: str | None = None) -> Iterator[Store]:
     """Open the store, take the spool in, and close it after the block.
 
     A home folder that does not exist reads as an empty one, and is not made just because somebody looked.
@@ -47,6 +47,7 @@ def opened(place: Place, *, create: bool = False) -> Iterator[Store]:
     Args:
         place: Where.
         create: Make the home folder if it is missing: the command is about to write.
+        address: Of a database, which is opened in the place of the home folder's store; no spool goes there.
 
     Raises:
         CommandError: the store cannot be opened, read or written.
@@ -54,8 +55,11 @@ def opened(place: Place, *, create: bool = False) -> Iterator[Store]:
     from logos_shift_openai.server.store.database import StoreError, empty_store, open_store  # noqa: PLC0415
 
     try:
-        there = create or place.home.is_dir()
-        store = open_store(place.store_path) if there else empty_store(str(place.store_path))
+        there = address is None and (create or place.home.is_dir())
+        if address is not None:
+            store = open_store(address, create=False)
+        else:
+            store = open_store(place.store_path) if there else empty_store(str(place.store_path))
     except StoreError as error:
         raise CommandError(str(error)) from None
     try:

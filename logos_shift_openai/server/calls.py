@@ -55,7 +55,7 @@ class Cursor:
 def list_calls(connection: Connection, filters: Filters) -> list[Row]:
     """List the heads of calls, latest first, each with the `feedback` that counts for it."""
     query = select(calls).where(*_conditions(filters)).order_by(calls.c.at.desc(), calls.c.id.desc())
-    heads = [head_of(row) for row in connection.execute(query.limit(filters.limit)).mappings()]
+    heads = [_head(connection, row) for row in connection.execute(query.limit(filters.limit)).mappings().all()]
     counted = scores(connection, heads)
     return [{**head, "feedback": _feedback(counted.get(head["id"]))} for head in heads]
 
@@ -80,7 +80,7 @@ def find_call(connection: Connection, call_id: str) -> Row | None:
     row = connection.execute(query).mappings().first()
     if row is None:
         return None
-    head = head_of(row)
+    head = _head(connection, row)
     children = select(calls.c.id).where(calls.c.parent == head["id"]).order_by(calls.c.at, calls.c.id)
     return {
         **head,
@@ -100,7 +100,7 @@ def calls_since(connection: Connection, cursor: Cursor) -> list[Row]:
         if latest != cursor.received:
             cursor.received, cursor.ids = latest, set()
         cursor.ids.update(row["id"] for row in fresh if row["received"] == latest)
-    return [{**head_of(row), "feedback": None} for row in fresh]
+    return [{**_head(connection, row), "feedback": None} for row in fresh]
 
 
 def latest(connection: Connection) -> Cursor:
@@ -130,6 +130,10 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     elif filters.feedback == "failure":
         conditions.append(calls.c.score < SUCCESS_FROM)
     return conditions
+
+
+def _head(connection: Connection, row: RowMapping) -> Row:
+    return head_of(row, store_of(connection).codec.unpack_rest(connection, row["rest"]))
 
 
 def _pack(connection: Connection, row: RowMapping) -> bytes:

@@ -1,4 +1,4 @@
-"""Dictionaries: trained on the bodies of a dataset, they halve what each of its bodies takes.
+"""Dictionaries: trained on the bodies and heads of a dataset, they halve what each of its bodies takes.
 
 A dataset gets its first one when it has a few hundred calls, and a better one at each further thirtyfold; bodies
 that were packed before keep the one they were packed with.
@@ -18,7 +18,7 @@ from .store.schema import call_bodies, calls, dictionaries
 if TYPE_CHECKING:
     from .store.database import Store
 
-FIRST_AT: Final = 300
+FIRST_AT: Final = 150
 _GROWTH: Final = 30
 _SAMPLES: Final = 1_000
 _SAMPLE_BYTES: Final = 64 * 1024
@@ -88,7 +88,7 @@ def train(store: Store, dataset: str, count: int, now: int) -> int | None:
 
 def _bodies(store: Store, dataset: str) -> list[bytes]:
     latest = (
-        select(call_bodies.c.codec, call_bodies.c.data, call_bodies.c.place)
+        select(calls.c.rest, call_bodies.c.codec, call_bodies.c.data, call_bodies.c.place)
         .join_from(calls, call_bodies, call_bodies.c.call_id == calls.c.id)
         .where(calls.c.dataset == dataset)
         .order_by(calls.c.at.desc())
@@ -99,7 +99,7 @@ def _bodies(store: Store, dataset: str) -> list[bytes]:
     with store.reading() as connection:
         for row in connection.execute(latest).all():
             pack = store.codec.unpack(connection, row.codec, store.bodies.fetch(row.data, row.place))[:_SAMPLE_BYTES]
-            samples.append(pack)
+            samples += (pack, store.codec.unpack_rest(connection, row.rest))
             size += len(pack)
             if size >= _ALL_BYTES:
                 break

@@ -1,6 +1,7 @@
 """Take records in: lines of wire format 1 become rows, each once, and the evidence grows by what is new.
 
-Every line is answered: new, seen (its id is there already; the first one stays), or refused with a reason.
+Every line is answered: new, seen (its id is there already; the first one stays), or refused with a reason, among them
+what comes from before the days that its dataset is kept for: it was counted once and would be counted again.
 A line is kept whole or not at all, and no line, whatever it holds, stops the others. What is counted is worked out
 from the rows that the insert returned, in the same transaction.
 """
@@ -17,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from logos_shift_openai.core.records import RecordError
 
+from .keeping import Keeping
 from .store.database import StoreConflictError, store_of
 from .store.evidence import Deltas, calls_locked, rescore
 from .store.hot_insert import insert_new
@@ -101,6 +103,7 @@ def ingest_within(connection: Connection, lines: Sequence[bytes], now: int) -> R
         now: Milliseconds since 1970.
     """
     received = _received(connection, now)
+    kept = Keeping.read(connection)
     batch = Batch({}, {})
     refusals: list[Refusal] = []
     records = 0
@@ -109,6 +112,7 @@ def ingest_within(connection: Connection, lines: Sequence[bytes], now: int) -> R
             continue
         try:
             record = read(line, received)
+            kept.check(record if isinstance(record, FeedbackRow) else record[0], now)
         except RecordError as error:
             refusals.append(Refusal(number, _id_in(line), str(error)))
         except Exception as error:  # noqa: BLE001 - a line that a reader stumbles over must not stop the others
@@ -135,6 +139,10 @@ def keep(connection: Connection, batch: Batch, now: int) -> int:
     Returns:
         How many records were new.
     """
+    codec = store_of(connection).codec
+    codec.refresh(connection)
+    for head, _pack in batch.calls.values():
+        head.rest = codec.pack_rest(head.dataset, head.rest)
     new = insert_new(connection, calls, [_row(head) for head, _pack in batch.calls.values()])
     heads = [batch.calls[call_id][0] for call_id in sorted(new)]
     _keep_bodies(connection, [(head, batch.calls[head.id][1]) for head in heads], now)
@@ -154,7 +162,6 @@ def count_new(connection: Connection, heads: list[Head], said: list[FeedbackRow]
 
 def _keep_bodies(connection: Connection, found: list[tuple[Head, bytes | None]], now: int) -> None:
     store = store_of(connection)
-    store.codec.refresh(connection)
     packed = [(head.id, store.codec.pack(head.dataset, pack)) for head, pack in found if pack is not None]
     insert_new(connection, call_bodies, store.bodies.keep(packed, now))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, delete, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from .keeping import ANY
 from .store.partitions import DAY_MS, day_start_id, drop_days_before, make_partitions
 from .store.schema import call_bodies, calls, feedback
 from .store.schema import retention as rules_table
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from .store.database import Store
 
-ANY: Final = "*"
 _PART: Final = 500
 _IDLE_SECONDS: Final = 600.0
 _SWEEP_AFTER_MS: Final = DAY_MS

@@ -1,6 +1,6 @@
-"""Vacuum: pack bodies anew with the newest dictionary of their dataset, and give room back to the machine.
+"""Vacuum: pack bodies and heads anew with the newest dictionary of their dataset, and give room back to the machine.
 
-Bodies are packed again a few hundred at a time, each only if that makes it smaller, so it may run beside everything
+They are packed again a few hundred at a time, each only if that makes it smaller, so it may run beside everything
 else; the engine's own VACUUM at the end rewrites a SQLite file, for which nobody may be writing to it.
 """
 
@@ -61,22 +61,29 @@ def vacuum(store: Store, now: int, progress: Callable[[int], None] = lambda _see
 
 def _repack_part(store: Store, last: str, done: Repacked) -> tuple[str, int]:
     query = (
-        select(call_bodies.c.call_id, call_bodies.c.codec, call_bodies.c.data, calls.c.dataset)
-        .join_from(call_bodies, calls, calls.c.id == call_bodies.c.call_id)
-        .where(call_bodies.c.call_id > last)
-        .order_by(call_bodies.c.call_id)
+        select(calls.c.id, calls.c.dataset, calls.c.rest, call_bodies.c.codec, call_bodies.c.data)
+        .outerjoin_from(calls, call_bodies, call_bodies.c.call_id == calls.c.id)
+        .where(calls.c.id > last)
+        .order_by(calls.c.id)
         .limit(_PART)
     )
     with store.reading() as connection:
         store.codec.refresh(connection)
         rows = connection.execute(query).all()
-        smaller = []
+        smaller, heads = [], []
         for row in rows:
+            rest = store.codec.pack_rest(row.dataset, store.codec.unpack_rest(connection, row.rest))
+            if len(rest) < len(row.rest):
+                heads.append({"of": row.id, "packed": rest})
             if row.data is None:
                 continue
             packed = store.codec.pack(row.dataset, store.codec.unpack(connection, row.codec, row.data))
             if len(packed) < len(row.data):
-                smaller.append({"of": row.call_id, "packed": packed, "before": len(row.data)})
+                smaller.append({"of": row.id, "packed": packed, "before": len(row.data)})
+    if heads:
+        change = update(calls).where(calls.c.id == bindparam("of")).values(rest=bindparam("packed"))
+        with store.writing() as connection:
+            connection.execute(change, heads)
     if smaller:
         change = update(call_bodies).where(call_bodies.c.call_id == bindparam("of"))
         with store.writing() as connection:
@@ -87,4 +94,4 @@ def _repack_part(store: Store, last: str, done: Repacked) -> tuple[str, int]:
         done.bodies += len(smaller)
         done.before += sum(one["before"] for one in smaller)
         done.after += sum(len(one["packed"]) for one in smaller)
-    return (rows[-1].call_id if rows else last), len(rows)
+    return (rows[-1].id if rows else last), len(rows)

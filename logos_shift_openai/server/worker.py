@@ -1,7 +1,8 @@
 """The background work: steps that one process at a time does, whichever holds the lease.
 
 A step is a function of the store and the time that does one turn and returns the seconds to its next. It may be cut
-off at any point and be run twice: the lease keeps the work from being done twice, not from being begun twice.
+off at any point and be run twice: the lease keeps the work from being done twice, not from being begun twice. What a
+step writes after another process has taken the lease over is not committed: the store it is given is fenced.
 A step that fails is counted, said once, and tried ever more rarely; it keeps no other from its turn.
 """
 
@@ -20,6 +21,8 @@ from .store import leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection
 
     from .store.database import Store
 
@@ -42,6 +45,14 @@ class Lease(Protocol):
 
     def release(self, now: int) -> None:
         """Give it up, if it is ours."""
+        ...
+
+    def fence(self, connection: Connection) -> None:
+        """Make sure, in a transaction that is about to be committed, that it is ours still.
+
+        Raises:
+            LeaseLostError: it is not.
+        """
         ...
 
 
@@ -84,7 +95,7 @@ class Worker:
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = store
+        self._store = store.fenced(lease.fence)
         self._lease = lease
         self._now = now
         self._clock = clock
@@ -151,6 +162,9 @@ class Worker:
     def _do(self, state: StepState) -> None:
         try:
             wait = state.step(self._store, self._now())
+        except leases.LeaseLostError:
+            _logger.info("the step %s took longer than the lease; what it wrote last was undone", state.name)
+            wait = 0.0
         except Exception as error:  # counted, said, and tried again
             state.failures += 1
             state.fault = type(error).__name__
@@ -185,6 +199,12 @@ class StoreLease:
             with self._store.writing() as connection:
                 leases.release(connection, self._held)
             self._held = None
+
+    def fence(self, connection: Connection) -> None:
+        """Make sure that nobody has taken it over."""
+        if self._held is None:
+            raise leases.LeaseLostError(f"the lease {LEASE} is not held by {self._holder}")
+        leases.check(connection, self._held)
 
 
 def holder_name() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -269,3 +270,18 @@ def test_nothing_shown_can_steer_the_terminal(cli: Any, home: Any) -> None:
     assert "[red]x[/red]" in page
     assert ":smile:" in page
     assert cli("calls", "show", "p", "--json").json["user_id"] == EVIL
+
+
+def test_export_writes_a_line_a_call(cli: Any, home: Any) -> None:
+    """On stdout and nothing else there, with bodies and feedback; a home that is not there has none."""
+    assert cli("calls", "export").out == ""
+    call = home.call(dataset="sales", request={"messages": [{"role": "user", "content": "h\u00e9\u202e"}]})
+    name = json.loads(call)["id"]
+    home.spool(call, home.call(dataset="other"), home.feedback(name, value=1.0, comment="good"))
+    (line,) = cli("calls", "export", "--dataset", "sales", "--rated", "--since", "1h").out.splitlines()
+    found = json.loads(line)
+    assert found["request"]["messages"][0]["content"] == "h\u00e9\u202e"
+    assert (found["id"], found["score"], found["said"][0]["comment"]) == (name, 1.0, "good")
+    assert len(cli("calls", "export").out.split("\n")) == 3
+    failed = cli("calls", "export", "--database-url", "mysql://x/y")
+    assert (failed.code, failed.out) == (1, "")

@@ -18,6 +18,7 @@ COMMANDS = [
     "calls list",
     "calls show",
     "calls tail",
+    "calls export",
     "stats",
     "feedback",
     "experiment",

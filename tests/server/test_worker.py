@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logos_shift_openai.server.store.database import open_store
+from logos_shift_openai.server.store.database import empty_store, open_store
 from logos_shift_openai.server.worker import StoreLease, Worker
 
 
@@ -19,12 +19,17 @@ class Right:
     def release(self, now):
         self.released += 1
 
+    def fence(self, connection):
+        pass
+
 
 class Case:
     def __init__(self, *steps):
         self.time = 0.0
         self.lease = Right()
-        self.worker = Worker(None, steps, self.lease, now=lambda: int(self.time * 1000), clock=lambda: self.time)
+        self.worker = Worker(
+            empty_store("none"), steps, self.lease, now=lambda: int(self.time * 1000), clock=lambda: self.time
+        )
 
 
 def test_steps_are_done_when_they_are_due():
@@ -96,7 +101,9 @@ def test_health_tells_of_the_work(serve, tmp_path):
         pass
 
     worker = Worker(
-        None, [("fold", lambda store, now: ran.set() or 60.0), ("broken", lambda store, now: 1 / 0)], Lazy()
+        empty_store("none"),
+        [("fold", lambda store, now: ran.set() or 60.0), ("broken", lambda store, now: 1 / 0)],
+        Lazy(),
     )
     server = serve(worker=worker)
     assert ran.wait(10)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import insert, select, update
 
 from logos_shift_openai.server.store.leases import Lease, LeaseLostError, acquire, check, release
+from logos_shift_openai.server.store.schema import leases, meta
+from logos_shift_openai.server.worker import StoreLease, Worker
 
 if TYPE_CHECKING:
     from logos_shift_openai.server.store.database import Store
@@ -61,3 +64,38 @@ def test_the_databases_own_clock_counts(any_store: Store) -> None:
     """Without a time given, the engine's is taken."""
     assert take(any_store, "one", None, 60_000) is not None
     assert take(any_store, "two", None, 60_000) is None
+
+
+def test_a_step_that_outlived_its_lease_commits_nothing(any_store: Store) -> None:
+    """Not what it writes after another has taken over; what it wrote before stays. It is no failure of the step."""
+    one, two = StoreLease(any_store, "one"), StoreLease(any_store, "two")
+
+    def note(store: Store, name: str) -> None:
+        with store.writing() as connection:
+            connection.execute(insert(meta).values(name=name, value=""))
+
+    def slow(store: Store, now: int) -> float:
+        note(store, "in time")
+        with any_store.writing() as connection:
+            connection.execute(update(leases).values(until=0))  # as if it had run out meanwhile
+        assert two.hold(now)
+        note(store, "too late")
+        return 1.0
+
+    worker = Worker(any_store, [("slow", slow), ("never", lambda store, _now: note(store, "never") or 1.0)], one)
+    worker.turn()
+    with any_store.reading() as connection:
+        assert list(connection.scalars(select(meta.c.name))) == ["in time"]
+    assert (worker.leader, [state.failures for state in worker.states]) == (False, [0, 0])
+    note(any_store, "others write on")
+
+
+def test_a_lease_that_was_given_up_is_a_fence_too(any_store: Store) -> None:
+    """Nothing is committed under it."""
+    lease = StoreLease(any_store, "one")
+    assert lease.hold(100)
+    lease.release(100)
+    with pytest.raises(LeaseLostError), any_store.fenced(lease.fence).writing() as connection:
+        connection.execute(insert(meta).values(name="late", value=""))
+    with any_store.reading() as connection:
+        assert connection.scalar(select(meta.c.name)) is None

@@ -11,7 +11,7 @@ from test_store_ingest import _mangled
 
 from logos_shift_openai.core.records import CallRecord, RecordError, read_line
 from logos_shift_openai.server.store.lines import DEPTH_MAX, _CarefulError, _fast, read
-from logos_shift_openai.server.store.rows import FeedbackRow, bodies_of, call_rows, feedback_row
+from logos_shift_openai.server.store.rows import FeedbackRow, bodies_of, call_rows, feedback_row, values_of
 from logos_shift_openai.server.store.schema import calls, feedback
 
 
@@ -27,7 +27,7 @@ def values(kept: Any) -> Any:
         return row
     head, pack = kept
     row = {name: getattr(head, name) for name in head.__struct_fields__}
-    row["metadata"] = json.loads(row["metadata"])
+    row["rest"] = values_of(head.rest)
     return row, bodies_of(pack)
 
 
@@ -80,4 +80,4 @@ def test_what_no_engine_keeps_goes_the_careful_way() -> None:
         with pytest.raises((_CarefulError, ValueError)):
             _fast(line, 5)
         head, _pack = read(line, 5)
-        assert len(head.why) == 1
+        assert len(values_of(head.rest)["why"]) == 1

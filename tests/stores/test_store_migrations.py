@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select
+from sqlalchemy import create_engine, select, text
 
 from logos_shift_openai.server.calls import Filters, find_call, list_calls
 from logos_shift_openai.server.feedback import effective_scores
@@ -112,6 +112,47 @@ def test_a_filled_store_of_the_first_version_is_upgraded_in_place(old: Path) -> 
             total.setdefault(key, Sums()).add(sums)
         assert sums_by_key(connection) == total
         assert sum(one.success.scored for one in variant_statistics(connection)) == 4
+    store.close()
+
+
+def test_a_filled_store_of_the_second_version_is_upgraded(target: Path | str) -> None:
+    """On each engine: every head reads as it stood in its columns, and what is new goes beside it."""
+    at = 1_764_000_000_000
+    full = {
+        "name": 'say "hi"', "unit_kind": "user", "unit_id": "u\u00e9", "user_id": "u", "conversation_id": "c",
+        "metadata": '{"a":[1]}', "requested_model": "m", "served_model": "n", "served_provider": "p", "experiment": "e",
+        "assigned": "candidate", "served": "candidate", "share": 0, "bucket": 9, "why": "because", "config_version": 7,
+        "first_token_ms": 0.5, "error_type": "E", "error_status": 500, "error_code": "x", "error_message": "y",
+        "provider_id": "q", "tokens_in": 1, "tokens_out": 2, "tokens_cached": 3, "sdk": "s", "score": 1.0,
+    }  # fmt: skip
+    bare = {**dict.fromkeys(full), "metadata": "{}", "why": "", "sdk": ""}
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True)
+    engine = create_engine(f"sqlite:///{target}" if isinstance(target, Path) else target)
+    with engine.begin() as connection:
+        upgrade(connection, "0002")
+        names = ["id", "at", "received", "endpoint", "dataset", "stream", "complete", "duration_ms", *full]
+        insert = f"INSERT INTO calls ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
+        for number in range(1_100):
+            parts = full if number % 2 else bare
+            head = {"id": f"a{number}", "at": at + number, "received": at, "endpoint": "responses", "dataset": "d"}
+            connection.execute(text(insert), {**head, "stream": True, "complete": False, "duration_ms": 1.5, **parts})
+        connection.execute(text("INSERT INTO feedback (id, at, call_id, value) SELECT id, at, id, 1.0 FROM calls"))
+    engine.dispose()
+    store = open_store(target)
+    with store.reading() as connection:
+        assert revision_of(connection) == REVISION
+        heads = list_calls(connection, Filters())
+        assert [head["id"] for head in heads] == [f"a{number}" for number in reversed(range(1_100))]
+        for head in heads[:2]:
+            parts = full if head["error"] else bare
+            plain = {name: value for name, value in parts.items() if name in head and name != "metadata"}
+            assert {name: head[name] for name in plain} == plain
+        errors = [head["error"] for head in heads[:2]]
+        assert errors == [{"type": "E", "status": 500, "code": "x", "message": "y"}, None]
+        assert [head["unit"] for head in heads[:2]] == [{"kind": "user", "id": "u\u00e9"}, None]
+        assert [head["metadata"] for head in heads[:2]] == [{"a": [1]}, {}]
+        assert sum(one.success.scored for one in variant_statistics(connection)) == 1_100
     store.close()
 
 

@@ -39,7 +39,7 @@ def everything(store: Store) -> Any:
 
 def fill(store: Store, lines: Any) -> None:
     ingest(store, records(Random(2), 200), NOW)
-    ingest(store, [lines.call(dataset="sales", request={"n": n}) for n in range(FIRST_AT)], NOW)
+    ingest(store, [lines.call(dataset="sales", request={"n": n}) for n in range(2 * FIRST_AT)], NOW)
     train_due(store, NOW)
     ingest(store, [lines.call(dataset="sales", request={"n": n}) for n in range(50)], NOW)
     fold(store, NOW)

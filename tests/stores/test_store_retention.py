@@ -61,6 +61,37 @@ def test_each_dataset_has_its_own_time(any_store: Store, lines: Any, take: Any) 
         set_rule(connection, Rule("*", days=0))
 
 
+def test_what_was_removed_does_not_come_back(any_store: Store, lines: Any, take: Any) -> None:
+    """A replay of what is past its dataset's days is refused and counts nothing; younger and other ones are taken."""
+    old, younger = NOW - 10 * DAY - 1, NOW - 10 * DAY
+    batch = [
+        lines.call(id="old", at=old, dataset="short"),
+        lines.call(id="young", at=younger, dataset="short"),
+        lines.call(id="other", at=old, dataset="long"),
+        lines.feedback("old", id="said", at=NOW - 31 * DAY, value=1),
+    ]
+    assert take(*batch).new == 4
+    with any_store.writing() as connection:
+        set_rule(connection, Rule("*", days=30))
+        set_rule(connection, Rule("short", days=10))
+    enforce(any_store, NOW)
+    with any_store.reading() as connection:
+        before = sums_by_key(connection)
+    receipt = take(*batch)
+    assert (receipt.new, receipt.seen) == (0, 2)
+    assert {one.id: (one.line, one.why) for one in receipt.refused} == {
+        "old": (1, "past retention: calls of 'short' are kept for 10 days"),
+        "said": (4, "past retention: feedback is kept for 30 days"),
+    }
+    with any_store.reading() as connection:
+        assert sums_by_key(connection) == before
+    with any_store.writing() as connection:
+        set_rule(connection, Rule("long"))
+        set_rule(connection, Rule("short", days=11))
+    again = take(lines.call(id="new", at=old, dataset="short"), lines.feedback("new", at=1, value=1))
+    assert (again.new, again.refused) == (2, ())
+
+
 def test_without_rules_all_is_kept(any_store: Store, lines: Any, take: Any) -> None:
     """A store nobody has set a rule for loses nothing."""
     take(lines.call(at=1))

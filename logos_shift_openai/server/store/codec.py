@@ -60,6 +60,19 @@ class Codec:
         """Compress a body of this dataset; `refresh` says with which dictionary."""
         return self._compressor(self._newest.get(dataset, _NONE)).compress(data)
 
+    def pack_rest(self, dataset: str, data: bytes) -> bytes:
+        """Compress a short text of this dataset; without a dictionary it stays as it is."""
+        number = self._newest.get(dataset, _NONE)
+        return self._compressor(number).compress(data) if number else data
+
+    def unpack_rest(self, connection: Connection, data: bytes) -> bytes:
+        """Give a short text back, which is JSON, or was before it was packed.
+
+        Raises:
+            ValueError: its dictionary is gone.
+        """
+        return data if data[:1] == b"{" else self.unpack(connection, ZSTD, data)
+
     def dictionary_of(self, dataset: str) -> int | None:
         """Give the number of the newest dictionary of a dataset that is known of."""
         return self._newest.get(dataset)

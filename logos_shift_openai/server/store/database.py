@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,7 @@ from .migrate import SchemaError, prepare
 from .schema import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -56,12 +56,14 @@ class Store:
         where: Its place, as shown to people; no password is in it.
         codec: How bodies are packed.
         bodies: Where bodies lie.
+        fence: Looked at in each writer's transaction before it is committed; what it raises undoes the transaction.
     """
 
     engine: Engine
     where: str
     codec: Codec = field(default_factory=Codec)
     bodies: BodyStore = field(default_factory=DatabaseBodies)
+    fence: Callable[[Connection], None] | None = None
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -80,6 +82,12 @@ class Store:
         """Give a writer's connection; the block is one transaction."""
         with self._turn if self.is_sqlite else nullcontext(), self._connection(writing=True) as connection:
             yield connection
+            if self.fence is not None:
+                self.fence(connection)
+
+    def fenced(self, fence: Callable[[Connection], None]) -> Store:
+        """Give the same store for a writer that may lose the right to write: see `fence`."""
+        return replace(self, fence=fence)
 
     def sweep(self) -> None:
         """Give room that is free back to the machine; on SQLite the file is written anew.

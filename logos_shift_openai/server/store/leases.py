@@ -2,7 +2,8 @@
 
 One statement takes a lease, renews it, or takes it over when it has run out, the same on both engines. Each new
 holder gets a higher token; a holder that was asleep finds a higher one than its own in the very transaction in which
-it writes. With PostgreSQL the database's clock counts, so the clocks of the machines need not agree.
+it writes, just before it commits (`Store.fenced`), and commits nothing. With PostgreSQL the database's clock counts, so
+the clocks of the machines need not agree.
 """
 
 from __future__ import annotations

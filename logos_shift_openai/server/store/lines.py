@@ -16,7 +16,7 @@ from msgspec import Meta, Raw, Struct
 
 from logos_shift_openai.core.records import CallRecord, RecordError, read_line
 
-from .rows import FeedbackRow, Head, call_rows, feedback_row
+from .rows import NO_METADATA, FeedbackRow, Head, Rest, call_rows, encode_rest, feedback_row
 from .schema import ID_LENGTH
 
 DEPTH_MAX: Final = 500
@@ -165,25 +165,29 @@ def _fast(line: bytes, received: int) -> tuple[Head, bytes] | FeedbackRow:
 
 def _head(call: _Call, received: int) -> Head:
     unit, error = call.unit, call.error
-    metadata = bytes(call.metadata).decode()
-    if metadata == "null":
-        metadata = "{}"
-    elif metadata[0] != "{":
+    metadata, first = call.metadata, bytes(call.metadata)[:2]
+    if first in {b"nu", b"{}"}:
+        metadata = NO_METADATA
+    elif first[:1] != b"{":
         raise _CarefulError
     model = provider = None
     for attempt in call.attempts or ():
         if attempt.ok:
             model, provider = attempt.model, attempt.provider
     tokens = _tokens(bytes(call.response))
+    rest = encode_rest(
+        Rest(
+            call.name, unit.kind if unit else None, unit.id if unit else None, call.user_id, call.conversation_id,
+            metadata, provider, call.share, call.bucket, call.why or "", call.config_version,
+            error.status if error else None, error.code if error else None, error.message if error else None,
+            call.sdk or "",
+        )
+    )  # fmt: skip
     return Head(
-        call.id, call.at, received, call.endpoint, call.dataset or "default", call.parent, call.name,
-        unit.kind if unit else None, unit.id if unit else None, call.user_id, call.conversation_id, metadata,
-        call.requested_model, model, provider, call.experiment, call.assigned, call.served,
-        call.share, call.bucket, call.why or "", call.config_version, call.stream or False,
-        call.complete is not False, call.duration_ms or 0.0, call.first_token_ms,
-        error.type if error else None, error.status if error else None,
-        error.code if error else None, error.message if error else None,
-        call.provider_id, *tokens, call.sdk or "",
+        call.id, call.at, received, call.endpoint, call.dataset or "default", call.parent,
+        call.requested_model, model, call.experiment, call.assigned, call.served,
+        call.stream or False, call.complete is not False, call.duration_ms or 0.0, call.first_token_ms,
+        error.type if error else None, call.provider_id, *tokens, rest,
     )  # fmt: skip
 
 

@@ -1,0 +1,121 @@
+"""Export: every call with its bodies and all that was said of it, a line of JSON each, in memory that does not grow.
+
+Calls are read in the order of their ids, a part at a time, each part in a transaction of its own and beginning after
+the last id of the one before; so a pooler may stand in between, nobody holds a snapshot for long, and a body is never
+parsed: it is put into its line as it lies in the store. Calls that come in meanwhile may be in it or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from sqlalchemy import ARRAY, Connection, bindparam, func, select
+
+from .store.database import store_of
+from .store.rows import NO_BODIES, bodies_of, feedback_of, head_of
+from .store.schema import Id, call_bodies, calls, feedback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .store.database import Store
+
+    _Body = tuple[str, bytes | None, str | None]
+
+_PART: Final = 1_000
+_NAMES: Final = 500
+_encode: Final = msgspec.json.Encoder().encode
+_COLUMNS: Final = tuple(column.name for column in calls.c)
+_BODIES: Final = select(call_bodies.c.call_id, call_bodies.c.codec, call_bodies.c.data, call_bodies.c.place)
+_NAMED: Final = {  # PostgreSQL takes all names as one value, which the driver need not take apart
+    "sqlite": feedback.c.call_id.in_(bindparam("names", expanding=True)),
+    "postgresql": feedback.c.call_id == func.any(bindparam("names", type_=ARRAY(Id))),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which calls are exported; what is None is not looked at.
+
+    Args:
+        since: Begun at or after, milliseconds since 1970.
+        rated: Only calls with a score: their own, or that of a call above them.
+    """
+
+    dataset: str | None = None
+    since: int | None = None
+    rated: bool = False
+
+
+def export_calls(store: Store, wanted: Wanted | None = None) -> Iterator[bytes]:
+    r"""Give calls as lines of JSON, each with its `\n`, by their ids.
+
+    A line has the names of wire format 1, `score` (the one that counts, or null) and `said`, the feedback about the
+    call itself, earliest first.
+
+    Args:
+        store: Where from.
+        wanted: Only these.
+
+    Raises:
+        StoreError: the store cannot be read; lines given before stay good.
+    """
+    query = select(calls).order_by(calls.c.id).limit(_PART)
+    wanted = wanted or Wanted()
+    if wanted.dataset is not None:
+        query = query.where(calls.c.dataset == wanted.dataset)
+    if wanted.since is not None:
+        query = query.where(calls.c.at >= wanted.since)
+    if wanted.rated:
+        query = query.where(calls.c.score.is_not(None))
+    last = ""
+    while True:
+        with store.reading() as connection:
+            rows = [dict(zip(_COLUMNS, row, strict=True)) for row in connection.execute(query.where(calls.c.id > last))]
+            lines = list(_lines(connection, rows)) if rows else []
+        yield from lines
+        if len(rows) < _PART:
+            return
+        last = rows[-1]["id"]
+
+
+def _lines(connection: Connection, rows: list[dict[str, Any]]) -> Iterator[bytes]:
+    store = store_of(connection)
+    bodies = _bodies(connection, rows[0]["id"], rows[-1]["id"])
+    said = _said(connection, rows)
+    for row in rows:
+        head = head_of(row, store.codec.unpack_rest(connection, row["rest"]))
+        names = [name for name in (row["id"], row["provider_id"]) if name in said]
+        about = sorted((one for name in names for one in said[name]), key=lambda one: (one["at"], one["id"]))
+        body = bodies.get(row["id"])
+        pack = NO_BODIES
+        if body is not None:
+            codec, data, place = body
+            pack = store.codec.unpack(connection, codec, store.bodies.fetch(data, place))
+        text = _encode({**head, "score": row["score"], "said": about})
+        yield b"%b,%b\n" % (text[:-1], _one_line(pack)[1:])
+
+
+def _bodies(connection: Connection, first: str, last: str) -> dict[str, _Body]:
+    """Read the bodies of a part by the range of its ids, which both engines find by the key."""
+    between = call_bodies.c.call_id.between(first, last)
+    return {call_id: (codec, data, place) for call_id, codec, data, place in connection.execute(_BODIES.where(between))}
+
+
+def _said(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    about = select(feedback).where(_NAMED[connection.dialect.name])
+    names = sorted({name for row in rows for name in (row["id"], row["provider_id"]) if name})
+    said: dict[str, list[dict[str, Any]]] = {}
+    for start in range(0, len(names), _NAMES):
+        for row in connection.execute(about, {"names": names[start : start + _NAMES]}).mappings():
+            said.setdefault(row["call_id"], []).append(feedback_of(row))
+    return said
+
+
+def _one_line(pack: bytes) -> bytes:
+    """Give a packed body as strict JSON in one line; only the rare one that is not must be parsed."""
+    if b"\n" in pack or b"NaN" in pack or b"Infinity" in pack:
+        return _encode(bodies_of(pack))
+    return pack
