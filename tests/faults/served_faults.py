@@ -40,14 +40,17 @@ class ServerProcess:
     """`logos-shift serve` with a short lease, in a process of its own.
 
     Args:
-        home: Its home folder; what it says on stderr goes to a file in there.
+        home: Its home folder.
         database_url: A PostgreSQL, instead of the file in the home folder.
         key: The admin key, where an earlier process has shown it.
+        log: Where its stderr goes, if not to a file in the home folder.
     """
 
-    def __init__(self, home: Path, database_url: str | None = None, key: str | None = None) -> None:
+    def __init__(
+        self, home: Path, database_url: str | None = None, key: str | None = None, log: Path | None = None
+    ) -> None:
         home.mkdir(exist_ok=True)
-        self.log = home / "stderr.txt"
+        self.log = log or home / "stderr.txt"
         options = ["--database-url", database_url] if database_url else []
         command = [sys.executable, str(PROGRAM), str(LEASE_SECONDS), "--home", str(home)]
         with self.log.open("a") as errors:
@@ -74,6 +77,10 @@ class ServerProcess:
         """Send a batch."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/x-ndjson"}
         return requests.post(f"{self.url}/v1/records", data=b"".join(batch), headers=headers, timeout=seconds)
+
+    def get(self, path: str) -> requests.Response:
+        """Ask for something with the key."""
+        return requests.get(f"{self.url}{path}", headers={"Authorization": f"Bearer {self.key}"}, timeout=30)
 
     def health(self) -> dict:
         """Ask how it is."""
