@@ -44,10 +44,16 @@ class ServerProcess:
         database_url: A PostgreSQL, instead of the file in the home folder.
         key: The admin key, where an earlier process has shown it.
         log: Where its stderr goes, if not to a file in the home folder.
+        port: Where it listens; 0 takes a free one.
     """
 
     def __init__(
-        self, home: Path, database_url: str | None = None, key: str | None = None, log: Path | None = None
+        self,
+        home: Path,
+        database_url: str | None = None,
+        key: str | None = None,
+        log: Path | None = None,
+        port: int = 0,
     ) -> None:
         home.mkdir(exist_ok=True)
         self.log = log or home / "stderr.txt"
@@ -55,7 +61,7 @@ class ServerProcess:
         command = [sys.executable, str(PROGRAM), str(LEASE_SECONDS), "--home", str(home)]
         with self.log.open("a") as errors:
             self.process = subprocess.Popen(
-                [*command, "serve", "--port", "0", "--rate", "0", *options],
+                [*command, "serve", "--port", str(port), "--rate", "0", *options],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
