@@ -1,4 +1,7 @@
-"""The server killed in the middle of batches: what was answered 2xx is there once, and the evidence is a recount's."""
+"""The server killed in the middle of batches: what was answered 2xx is there once, and the evidence is a recount's.
+
+Fifty kills on each engine take half a minute; LOGOS_SHIFT_TEST_KILLS sets another number.
+"""
 
 from __future__ import annotations
 
