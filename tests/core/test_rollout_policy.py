@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields as fields_of
+from pathlib import Path
 
 import pytest
 
 from logos_shift_openai.core.evidence import ScoreError
+from logos_shift_openai.core.metrics import METRICS
 from logos_shift_openai.core.policy import LADDER, Guarded, Policy, policy_from
 from logos_shift_openai.core.strict import ConfigError
 from logos_shift_openai.core.wealth import loss_beyond, worse_by
@@ -99,6 +103,20 @@ def test_faults_are_named_by_path(change, fault):
     """A document with a fault is refused with its path, below the path it stands at."""
     with pytest.raises(ConfigError, match=f"^rollout.{fault}"):
         policy_from(change, "rollout")
+
+
+def test_the_docs_have_every_field_and_metric():
+    """The page on the rollout names every field with its default, and every metric."""
+    page = (Path(__file__).parents[2] / "docs" / "rollout.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?`) \| (.+?) \|", page, re.MULTILINE)
+    told = {}
+    for names, values in rows:
+        fields = re.findall(r"`(\w+)`", names)
+        told |= dict(zip(fields, [values] if len(fields) == 1 else values.split(", "), strict=True))
+    assert set(told) == {field.name for field in fields_of(Policy)}
+    read = {name: json.loads(f"[{value}]" if name == "ladder" else value.strip("`")) for name, value in told.items()}
+    assert policy_from(read) == Policy()
+    assert all(f"`{metric}`" in page for metric in METRICS)
 
 
 def test_no_object_is_no_policy():
