@@ -22,7 +22,7 @@ COMMAND_LINE: Final = (
 )
 """Of the extra `cli`, which every command needs."""
 
-SERVER: Final = ("starlette", "uvicorn")
+SERVER: Final = ("uvicorn",)
 """Of the extra `server`, beyond those."""
 
 
