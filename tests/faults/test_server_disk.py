@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
 import psycopg
 from served_faults import ServerProcess, check_whole, ids, kept, make_batches
 

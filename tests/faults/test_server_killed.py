@@ -13,7 +13,7 @@ from random import Random
 import pytest
 import requests
 
-pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
 from served_faults import ServerProcess, check_whole, ids, kept, make_batches
 
 from logos_shift_openai.server.fold import settle

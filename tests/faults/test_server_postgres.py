@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
 from served_faults import LEASE_SECONDS, Senders, ServerProcess, check_whole, ids, kept, make_batches, wait_until
 from sqlalchemy import func, select
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
 from fault_programs import deliver, lines_on_disk, run
 from served_faults import ServerProcess, check_whole, kept
 

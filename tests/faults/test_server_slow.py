@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 from served import Lines, Served, wait_until
 

@@ -176,7 +176,8 @@ def open_store(target: Path | str, *, create: bool = True, bodies: BodyStore | N
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(f"no address of a store: {_first_line(error)}") from None
     except ImportError as error:
-        raise StoreError(f"{error}; install logos_shift_openai[server]") from None
+        needed = 'a PostgreSQL needs: pip install "logos_shift_openai[postgresql]"'
+        raise StoreError(f"{_first_line(error)}; {needed}") from None
     _prepare(store, create=create)
     return store
 
