@@ -9,12 +9,11 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
-import sqlite3
 import time
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import Row
-from benchmarks.server.records import Records
+from benchmarks.server.records import START, Records
 from benchmarks.server.served import Process, folder, postgres, served
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def _engine(name: str, home: Path, address: str | None, size: Size) -> list[Row]
             found.append(Row(f"{what}: CPU a record", each, "us", most_cpu, note=note))
             found.append(Row(f"{what}: records a second", rate, "", least_rate, at_least=True, note=note))
     whole, bodies = weigh_server(address) if address else weigh_file(home / "store.sqlite3")
-    note = f"{sent:,} records, all tables and indexes; the first 1,000 came before there was a dictionary"
+    note = f"{sent:,} records, all tables and indexes{'' if address else ', after `store vacuum`'}"
     found.append(Row(f"{name}: bytes a record at rest", whole / sent, "", 1_300, note=note))
     found.append(Row(f"{name}: of which packed bodies", bodies / sent, ""))
     return found
@@ -102,11 +101,15 @@ def send(server: Process, lines: list[bytes], size: int) -> tuple[float, float, 
 
 
 def weigh_file(path: Path) -> tuple[int, int]:
-    """Give the bytes of a store's file, as it is without its log, and of the bodies in it."""
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        bodies = database.execute("SELECT SUM(LENGTH(data)) FROM call_bodies").fetchone()[0]
-    database.close()
+    """Give the bytes of a store's file after `store vacuum`, and of the bodies in it."""
+    from logos_shift_openai.server.store.database import open_store
+    from logos_shift_openai.server.store.sizes import sizes
+    from logos_shift_openai.server.vacuum import vacuum
+
+    store = open_store(path)
+    vacuum(store, START)
+    bodies = sizes(store).bodies
+    store.close()
     return path.stat().st_size, bodies
 
 

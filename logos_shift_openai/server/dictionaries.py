@@ -1,6 +1,6 @@
 """Dictionaries: trained on the bodies and heads of a dataset, they halve what each of its bodies takes.
 
-A dataset gets its first one when it has a few hundred calls, and a better one at each further thirtyfold; bodies
+A dataset gets its first one when it has a few hundred calls, and a better one at each further tenfold; bodies
 that were packed before keep the one they were packed with.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .store.database import Store
 
 FIRST_AT: Final = 150
-_GROWTH: Final = 30
+_GROWTH: Final = 10
 _SAMPLES: Final = 1_000
 _SAMPLE_BYTES: Final = 64 * 1024
 _ALL_BYTES: Final = 8 * 1024 * 1024
