@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, select
 
 from .dictionaries import train_due
+from .store.database import StoreConflictError
 from .store.evidence import Deltas, calls_locked, fold_deltas, rescore
 from .store.schema import calls, evidence_deltas, feedback
 
@@ -70,7 +71,10 @@ def mend(store: Store, now: int) -> int:
     if last is None:
         with store.reading() as connection:
             last = connection.scalar(select(func.max(calls.c.received)))
-    mended = mend_since(store, min(now, now if last is None else last) - _MEND_MS)
+    try:
+        mended = mend_since(store, min(now, now if last is None else last) - _MEND_MS)
+    except StoreConflictError:  # with a writer of the same calls; the next turn looks from the same time on
+        return 0
     _mended[store.where] = now
     return mended
 

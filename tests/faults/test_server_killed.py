@@ -41,6 +41,8 @@ class Round:
             answer = self._server.send(self._batches[number])
         except requests.RequestException:
             return
+        if answer.status_code == 503:  # nothing was kept: it is sent again
+            return
         assert (answer.status_code, answer.json()["refused"]) == (200, [])
         self.answered[number] = time.monotonic() - self._started
         self.seen += answer.json()["seen"]

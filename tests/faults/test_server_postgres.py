@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
 pytest.importorskip("uvicorn")
 from served_faults import LEASE_SECONDS, Senders, ServerProcess, check_whole, ids, kept, make_batches, wait_until
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
-from logos_shift_openai.server.fold import settle
+from logos_shift_openai.core.records import CallRecord, FeedbackRecord, call_line, feedback_line
+from logos_shift_openai.server.fold import fold, settle
+from logos_shift_openai.server.ingest import ingest_within
 from logos_shift_openai.server.store.database import open_store
-from logos_shift_openai.server.store.schema import evidence_deltas
+from logos_shift_openai.server.store.evidence import calls_locked
+from logos_shift_openai.server.store.schema import calls, evidence_deltas
+
+NOW = 1_764_000_000_000
 
 
 @pytest.fixture
@@ -100,3 +106,42 @@ def test_a_leader_that_is_killed_is_followed_by_the_other(postgres_url, start):
         store.close()
     assert second.end() == 0
     check_store(postgres_url, batches)
+
+
+def test_mending_that_a_writer_stands_in_the_way_of_is_done_the_next_turn(postgres_url):
+    """The database ends it, as one of two that wait for each other; the step is none the worse."""
+    store = open_store(postgres_url)
+    with store.writing() as one, store.writing() as two:  # which do not see each other, so nothing is scored
+        for name in "ab":
+            ingest_within(
+                one, [call_line(CallRecord(id=name, at=NOW, endpoint="chat.completions", request=b"{}"))], NOW
+            )
+            said = FeedbackRecord(id=f"f{name}", at=NOW, call_id=name, value=0.5)
+            ingest_within(two, [feedback_line(said)], NOW)
+    waits: list[float] = []
+    faults: list[BaseException] = []
+
+    def turn():
+        try:
+            waits.append(fold(store, NOW + 1))
+        except BaseException as fault:
+            faults.append(fault)
+
+    def blocked():
+        asked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        with store.reading() as connection:
+            return connection.scalar(text(asked))
+
+    thread = threading.Thread(target=turn)
+    with store.writing() as writer:
+        calls_locked(writer, calls.c.id, ["b"])
+        thread.start()
+        wait_until(blocked)
+        calls_locked(writer, calls.c.id, ["a"])
+    thread.join()
+    assert (faults, len(waits)) == ([], 1)
+    fold(store, NOW + 2)
+    check_whole(store)
+    with store.reading() as connection:
+        assert set(connection.scalars(select(calls.c.score))) == {0.5}
+    store.close()
