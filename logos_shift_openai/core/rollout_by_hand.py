@@ -59,7 +59,7 @@ def _resume(policy: Policy, state: State, evidence: Evidence) -> tuple[Action, S
     away, before = state.seen - state.step.since, state.steps[-2]
     since = before.since + away
     back = replace(state, phase=state.paused_from, paused_from=None, started=state.started + away)
-    return "hold", replace(back, steps=(*state.steps, replace(before, since=since)))
+    return "hold", replace(back, steps=(*state.steps, replace(before, since=since, run=state.run)))
 
 
 def _promote(policy: Policy, state: State, evidence: Evidence) -> tuple[Action, State]:

@@ -224,6 +224,15 @@ def test_a_pause_stops_the_clocks():
     assert decide(POLICY, back, seen(back, each=300), START + 40 * DAY + 23 * HOUR).action == "promote"
 
 
+def test_resuming_a_paused_alarm_begins_a_new_run():
+    """Paused while the split was broken, it goes on at its share and hour, and its step books under the new run."""
+    state = replace(ramped(500), alarm="success")
+    paused = by_hand("pause", POLICY, state, Evidence(), START + HOUR).state
+    back = by_hand("resume", POLICY, paused, Evidence(), START + DAY).state
+    assert (back.phase, back.share, back.alarm, back.run, back.step.run) == ("ramping", 500, None, 2, 2)
+    assert back.waited == HOUR
+
+
 def test_hands_have_their_phases():
     """What a phase does not have is refused in words; what it has leads where it should."""
     states = {"shadow": begin(policy_from({"shadow_pairs": 5}), START), "ramping": ramped(100)}
