@@ -269,3 +269,13 @@ def test_nothing_shown_can_steer_the_terminal(cli: Any, home: Any) -> None:
     assert "[red]x[/red]" in page
     assert ":smile:" in page
     assert cli("calls", "show", "p", "--json").json["user_id"] == EVIL
+
+
+def test_a_call_whose_bodies_were_left_behind_says_so(cli: Any, home: Any) -> None:
+    """In place of what was said; its tokens are there all the same."""
+    home.spool(home.call(id="a", request=b"null", response={"usage": {"prompt_tokens": 7}}, bodies=False))
+    shown = cli("calls", "show", "a").out
+    assert "not kept (sampled)" in shown
+    assert "7 in" in shown
+    assert "usage" not in shown
+    assert cli("calls", "show", "a", "--json").json["bodies"] is False

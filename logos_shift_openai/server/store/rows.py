@@ -134,8 +134,9 @@ def call_rows(call: CallRecord, received: int) -> tuple[Head, bytes]:
         *("attempts", _json("attempts", [_attempt(attempt) for attempt in call.attempts]).encode()),
         *("truncated", _json("truncated", call.truncated).encode(), "media", _json("media", call.media).encode()),
     )
-    pack = b'{"%s":%s,"%s":%s,"%s":%s,"%s":%s,"%s":%s}' % tuple(
-        part.encode() if isinstance(part, str) else part for part in parts
+    pack = b'{"%s":%s,"%s":%s,"%s":%s,"%s":%s,"%s":%s%s}' % (
+        *(part.encode() if isinstance(part, str) else part for part in parts),
+        b"" if call.bodies else b',"bodies":false',
     )
     return Head(**head), pack
 
@@ -173,7 +174,8 @@ def head_of(row: RowMapping) -> Row:
 def bodies_of(pack: bytes) -> Row:
     """Give what lies apart from a call's head, read back into values; what JSON cannot say is null."""
     found = json.loads(pack, parse_constant=lambda _name: None, parse_float=_finite, parse_int=_integer)
-    return {name: found.get(name) for name in ("attempts", "request", "response", "truncated", "media")}
+    bodies = {name: found.get(name) for name in ("attempts", "request", "response", "truncated", "media")}
+    return bodies if found.get("bodies", True) else {**bodies, "response": None, "bodies": False}
 
 
 def feedback_of(row: RowMapping) -> Row:
