@@ -64,8 +64,7 @@ class Codec:
 
     def pack_rest(self, dataset: str, data: bytes) -> bytes:
         """Compress a short text of this dataset; without a dictionary it stays as it is."""
-        number = self._newest.get(dataset, _NONE)
-        return self._compressor(number).compress(data) if number else data
+        return self.pack(dataset, data) if self._newest.get(dataset) else data
 
     def unpack_rest(self, connection: Connection, data: bytes) -> bytes:
         """Give a short text back, which is JSON, or was before it was packed.
