@@ -162,24 +162,25 @@ def table(rows: Sequence[Row]) -> str:
         "|---|--:|--:|---|--:|--:|--:|---|",
     ]
     for row in rows:
-        bound = "" if row.target is None else f"{'≥' if row.at_least else '≤'} {_shown(row.target, row.unit)}"
+        bound = "" if row.target is None else f"{'≥' if row.at_least else '≤'} {shown(row.target, row.unit)}"
         verdict = {None: "", True: "ok", False: "**not**"}[row.ok]
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         cells = (
             row.what,
-            _shown(row.figure, row.unit),
+            shown(row.figure, row.unit),
             bound,
             verdict,
-            _shown(row.plain, row.unit),
+            shown(row.plain, row.unit),
             ratio,
-            _shown(row.noise, row.unit),
+            shown(row.noise, row.unit),
             row.note,
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _shown(value: float | None, unit: str) -> str:
+def shown(value: float | None, unit: str) -> str:
+    """Give a figure with its unit, as it stands in a table."""
     if value is None:
         return ""
     digits = 0 if float(value).is_integer() and unit not in {"us", "ms", "s", "MiB"} else 2 if abs(value) < 10 else 1

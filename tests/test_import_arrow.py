@@ -18,7 +18,7 @@ ROOMS = {
     "client": ({"core", "errors", "version"}, {"openai", "pydantic", "pydantic_core", "typing_extensions"}),
     "server": (
         {"core", "errors", "version", "file_lock"},
-        {"sqlalchemy", "openai", "alembic", "msgspec", "starlette", "uvicorn", "zstandard"},
+        {"sqlalchemy", "openai", "alembic", "msgspec", "uvicorn", "backports", "compression"},
     ),
     "cli": (
         {"core", "server", "client", "lab", "errors", "version"},

@@ -35,7 +35,10 @@ def show_call(call: dict[str, Any], now: int) -> None:
     out = console()
     out.print(_pairs(_facts(call, now), block=False))
     out.print()
-    out.print(_pairs(conversation(call), block=True))
+    if call.get("bodies", True):
+        out.print(_pairs(conversation(call), block=True))
+    else:
+        out.print(_pairs([("bodies", "not kept (sampled)")], block=True))
     out.print()
     out.print(_pairs(_feedback(call, now), block=True))
 

@@ -1,13 +1,17 @@
-"""`logos-shift experiment`: start, set, pause and stop experiments of the embedded config."""
+"""`logos-shift experiment`: start, set, pause and stop experiments, of a server or of the embedded config.
+
+With `--url` or `LOGOS_SHIFT_URL` it is the server's, otherwise `config.json` in the home folder; both show the same.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+from contextlib import nullcontext
 from dataclasses import asdict
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -24,17 +28,25 @@ from logos_shift_openai.cli.output import (
 from logos_shift_openai.cli.session import Place, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from logos_shift_openai.cli.remote import Remote
     from logos_shift_openai.core.config import Experiment, State
 
+_STATES: Final[Mapping[str, State]] = {"pause": "paused", "resume": "running", "stop": "stopped"}
 app = typer.Typer(
-    help="Start, set, pause and stop experiments on this machine.",
+    help="Start, set, pause and stop experiments: of a server, or of this machine.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Name of the experiment.")]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", metavar="URL", envvar="LOGOS_SHIFT_URL", show_envvar=False, help="A server, with LOGOS_SHIFT_API_KEY."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
 
 
@@ -83,6 +95,7 @@ def start(
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Parameter to leave out.")] = None,
     rename: Annotated[list[str] | None, typer.Option(metavar="OLD=NEW", help="Parameter to rename.")] = None,
+    url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Start an experiment, or start one again: its users keep their variants."""
@@ -101,7 +114,13 @@ def start(
         rename=dict(_pair("--rename", one) for one in rename or ()),
         set={name: _value(text) for name, text in (_pair("--set", one) for one in set_ or ())},
     )
-    _change(ctx.obj, lambda: experiments.start(ctx.obj.home, plan), as_json=as_json)
+    server = _server(url)
+    _change(
+        ctx.obj,
+        server,
+        lambda: server.start(plan) if server else experiments.start(ctx.obj.home, plan),
+        as_json=as_json,
+    )
 
 
 @app.command("share", epilog="Example:\n\n\b\n  logos-shift experiment share sales-tiny 25")
@@ -109,45 +128,56 @@ def share(
     ctx: typer.Context,
     key: Key,
     part: Annotated[str, typer.Argument(metavar="SHARE", help="The candidate's part in percent.")],
+    url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Set the candidate's share; raising it moves nobody back to the baseline."""
     from logos_shift_openai.server import experiments  # noqa: PLC0415
 
     points = read_share(part)
-    _change(ctx.obj, lambda: experiments.set_share(ctx.obj.home, key, points), as_json=as_json)
+    server = _server(url)
+    _change(
+        ctx.obj,
+        server,
+        lambda: server.set_share(key, points) if server else experiments.set_share(ctx.obj.home, key, points),
+        as_json=as_json,
+    )
 
 
 @app.command("pause", epilog="Example:\n\n\b\n  logos-shift experiment pause sales-tiny")
-def pause(ctx: typer.Context, key: Key, as_json: Json = False) -> None:
+def pause(ctx: typer.Context, key: Key, url: Url = None, as_json: Json = False) -> None:
     """Send every call to the baseline until it is resumed."""
-    _set_state(ctx.obj, key, "paused", as_json=as_json)
+    _set_state(ctx.obj, url, key, "pause", as_json=as_json)
 
 
 @app.command("resume", epilog="Example:\n\n\b\n  logos-shift experiment resume sales-tiny")
-def resume(ctx: typer.Context, key: Key, as_json: Json = False) -> None:
+def resume(ctx: typer.Context, key: Key, url: Url = None, as_json: Json = False) -> None:
     """Go on with a paused experiment, at its share."""
-    _set_state(ctx.obj, key, "running", as_json=as_json)
+    _set_state(ctx.obj, url, key, "resume", as_json=as_json)
 
 
 @app.command("stop", epilog="Example:\n\n\b\n  logos-shift experiment stop sales-tiny")
-def stop(ctx: typer.Context, key: Key, as_json: Json = False) -> None:
+def stop(ctx: typer.Context, key: Key, url: Url = None, as_json: Json = False) -> None:
     """End an experiment: every call goes to the baseline."""
-    _set_state(ctx.obj, key, "stopped", as_json=as_json)
+    _set_state(ctx.obj, url, key, "stop", as_json=as_json)
 
 
 @app.command("list", epilog="Example:\n\n\b\n  logos-shift experiment list --json")
-def list_(ctx: typer.Context, as_json: Json = False) -> None:
-    """List the experiments of this machine."""
+def list_(ctx: typer.Context, url: Url = None, as_json: Json = False) -> None:
+    """List the experiments of the server or of this machine."""
     from logos_shift_openai.server.experiments import read_config  # noqa: PLC0415
 
-    with opened(ctx.obj):
-        found = read_config(ctx.obj.home).experiments
+    server = _server(url)
+    if server is not None:
+        found = server.experiments()
+    else:
+        with opened(ctx.obj):
+            found = read_config(ctx.obj.home).experiments
     if as_json:
         emit([_as_json(one) for one in found])
         return
     if not found:
-        typer.echo(f"No experiment in {clean(ctx.obj.home)} yet.")
+        typer.echo(f"No experiment in {clean(server.url if server else ctx.obj.home)} yet.")
         return
     from rich.text import Text  # noqa: PLC0415
 
@@ -202,28 +232,39 @@ def read_share(text: str) -> int:
     return round(points)
 
 
-def _change(place: Place, change: Callable[[], Experiment], *, as_json: bool) -> None:
+def _server(url: str | None) -> Remote | None:
+    from logos_shift_openai.cli.remote import remote_of  # noqa: PLC0415
+
+    return remote_of(url, os.environ.get("LOGOS_SHIFT_API_KEY")) if url and url.strip() else None
+
+
+def _change(place: Place, server: Remote | None, change: Callable[[], Experiment], *, as_json: bool) -> None:
     from logos_shift_openai.server.experiments import ExperimentError  # noqa: PLC0415
 
-    with opened(place, create=True):
+    with nullcontext() if server is not None else opened(place, create=True):
         try:
             changed = change()
         except ExperimentError as error:
             raise CommandError(str(error)) from None
-    for variable in ("LOGOS_SHIFT_CONFIG", "LOGOS_SHIFT_URL"):
-        if os.environ.get(variable):
-            path = place.home / "config.json"
-            warn(f"{variable} is set: clients with this environment follow it, not {path}")
+    if os.environ.get("LOGOS_SHIFT_CONFIG"):
+        changed_there = server.url if server is not None else place.home / "config.json"
+        warn(f"LOGOS_SHIFT_CONFIG is set: clients with this environment follow it, not {changed_there}")
     if as_json:
         emit(_as_json(changed))
     else:
         _print_experiment(changed)
 
 
-def _set_state(place: Place, key: str, state: State, *, as_json: bool) -> None:
+def _set_state(place: Place, url: str | None, key: str, verb: str, *, as_json: bool) -> None:
     from logos_shift_openai.server import experiments  # noqa: PLC0415
 
-    _change(place, lambda: experiments.set_state(place.home, key, state), as_json=as_json)
+    server = _server(url)
+    _change(
+        place,
+        server,
+        lambda: server.act(key, verb) if server else experiments.set_state(place.home, key, _STATES[verb]),
+        as_json=as_json,
+    )
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

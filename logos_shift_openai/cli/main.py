@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
-from typing import Final
 
-_NEEDED: Final = ("typer", "rich", "sqlalchemy", "alembic", "msgspec", "zstandard")
+from logos_shift_openai.cli.needed import COMMAND_LINE, absent
 
 
 def run() -> None:
     """Run the command line with the process's own arguments, and leave the process."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    missing = absent(COMMAND_LINE)
     if missing:
         sys.stderr.write(
-            f"logos-shift: {', '.join(missing)} not installed; "
+            f"logos-shift: {missing} not installed; "
             'the command line comes with: pip install "logos_shift_openai[cli]"\n'
         )
         sys.exit(1)

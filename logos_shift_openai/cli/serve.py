@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib.util import find_spec
 from typing import Annotated, Final
 
 import typer
 
+from logos_shift_openai.cli.needed import SERVER, absent
 from logos_shift_openai.cli.output import CommandError, now_ms
 
 EXAMPLE: Final = (
@@ -16,7 +16,6 @@ EXAMPLE: Final = (
     "  logos-shift serve --host 0.0.0.0 --cors-origin https://app.example.com\n"
     "  logos-shift serve --database-url postgresql+psycopg://logos@db/logos"
 )
-_NEEDED: Final = ("starlette", "uvicorn", "msgspec", "zstandard")
 
 
 def serve(
@@ -50,10 +49,9 @@ def serve(
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
 ) -> None:
     """Serve records, feedback, config and statistics over HTTP."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    missing = absent(SERVER)
     if missing:
-        names = ", ".join(missing)
-        raise CommandError(f'{names} not installed; the server comes with: pip install "logos_shift_openai[server]"')
+        raise CommandError(f'{missing} not installed; the server comes with: pip install "logos_shift_openai[server]"')
     from logos_shift_openai.server import serve as serving  # noqa: PLC0415
     from logos_shift_openai.server.limits import Limits  # noqa: PLC0415
     from logos_shift_openai.server.store.database import StoreError, open_store  # noqa: PLC0415

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import openai
 from pydantic_core import to_json
 
+from logos_shift_openai.core.body_sampling import keeps_bodies, usage_alone
+from logos_shift_openai.core.config import Sampling
 from logos_shift_openai.core.folding import fold
 from logos_shift_openai.core.records import Attempt, CallError, CallRecord, FeedbackRecord, call_line, feedback_line
 from logos_shift_openai.core.redaction import Cleaned, Redaction, clean
@@ -45,11 +47,13 @@ class Encoder:
         redact: The caller's own redaction: gets `{"request", "response", "metadata"}`, gives what to keep of them, or
             None to record nothing. An exception in it drops the record, never the call.
         limit: Longest record, in bytes; what is longer is cut visibly.
+        sampling: Of the config in force; calls whose bodies it leaves behind keep their head and usage.
     """
 
     redaction: Redaction
     redact: Redact | None
     limit: int
+    sampling: Sampling = field(default_factory=Sampling)
 
     def __call__(self, item: Call | FeedbackRecord) -> bytes:
         """Write one line.
@@ -70,6 +74,9 @@ class Encoder:
         metadata: Mapping[str, Any] = call.context.metadata
         if self.redact is not None:
             request, response, metadata = _by_caller(self.redact, request, response, metadata)
+        bodies = keeps_bodies(self.sampling, call.dataset, call.id, call.context.parent)
+        if not bodies:
+            request, response = b"null", None if call.endpoint == "function" else usage_alone(response)
         room = max(self.limit - _HEAD_BYTES, 1_024)
         whole = len(request) + len(response or b"") <= room
         asked = self._clean(request, "request", None if whole else room // 2)
@@ -115,6 +122,7 @@ class Encoder:
                 for one in asked.media + (answered.media if answered else ())
             ),
             sdk=SDK,
+            bodies=bodies,
         )
         return call_line(record)
 

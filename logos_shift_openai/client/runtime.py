@@ -99,7 +99,7 @@ class Runtime:
             redaction = self._own.merged(Redaction.build(asked.rules, asked.keys, asked.patterns))
         except ValueError as error:
             raise ConfigError(f"redaction: {error}") from None
-        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes)
+        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling)
         self.config = config
         return config.poll_seconds
 

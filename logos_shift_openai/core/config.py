@@ -39,6 +39,7 @@ __all__ = [
     "Experiment",
     "Fallback",
     "Params",
+    "Rates",
     "RedactionRules",
     "Sampling",
     "State",
@@ -130,11 +131,28 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """Which part of the calls is recorded, in [0, 1]; a dataset's own rate comes before the general one."""
+class Rates:
+    """A part in [0, 1]; a dataset's own rate comes before the general one."""
 
     rate: float = 1.0
     datasets: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, dataset: str) -> float:
+        """Give the rate for a dataset."""
+        return self.datasets.get(dataset, self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which part of the calls is recorded, in [0, 1]; a dataset's own rate comes before the general one.
+
+    Args:
+        bodies: The part of the recorded calls whose request and response are recorded, too.
+    """
+
+    rate: float = 1.0
+    datasets: Mapping[str, float] = field(default_factory=dict)
+    bodies: Rates = field(default_factory=Rates)
 
     def of(self, dataset: str) -> float:
         """Give the rate for a dataset."""
@@ -231,10 +249,20 @@ def _sampling(path: str, value: Any) -> Sampling:
     at = Fields(path, value)
     rate = number_in(0, 1)
     sampling = Sampling(
-        rate=at.take("rate", rate, default=1.0), datasets=at.take("datasets", map_of(rate), default=_NOTHING)
+        rate=at.take("rate", rate, default=1.0),
+        datasets=at.take("datasets", map_of(rate), default=_NOTHING),
+        bodies=at.take("bodies", _rates, default=Rates()),
     )
     at.done()
     return sampling
+
+
+def _rates(path: str, value: Any) -> Rates:
+    at = Fields(path, value)
+    rate = number_in(0, 1)
+    rates = Rates(rate=at.take("rate", rate, default=1.0), datasets=at.take("datasets", map_of(rate), default=_NOTHING))
+    at.done()
+    return rates
 
 
 def _pattern(path: str, value: Any) -> tuple[str, str]:

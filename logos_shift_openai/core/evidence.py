@@ -21,7 +21,7 @@ from .records import Variant
 from .strict import ConfigError, name, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 GRID: Final = 600
 """Steps of a score from 0 to 1: halves to sixths and hundredths are exact, any other score moves by at most 1/1,200."""
@@ -95,7 +95,7 @@ class Evidence:
     """Counts of cells. Adding is all that is done to it; two of them with equal counts are equal."""
 
     def __init__(self, counts: Mapping[Cell, int] | None = None) -> None:
-        self._counts: Counter[Cell] = Counter()
+        self._counts: dict[str, Counter[Cell]] = {}
         for cell, count in (counts or {}).items():
             self.add(cell, count)
 
@@ -106,39 +106,43 @@ class Evidence:
             ScoreError: for a cell that cannot be: off the grid, off the scale of shares, of no variant.
         """
         _check(cell)
-        self._counts[cell] += count
-        if not self._counts[cell]:
-            del self._counts[cell]
+        counts = self._counts.setdefault(cell.metric, Counter())
+        counts[cell] += count
+        if not counts[cell]:
+            del counts[cell]
+        if not counts:
+            del self._counts[cell.metric]
 
     def merge(self, other: Evidence) -> None:
         """Add all counts of another evidence."""
         for cell, count in other.items():
             self.add(cell, count)
 
-    def items(self) -> Iterable[tuple[Cell, int]]:
+    def items(self) -> Iterator[tuple[Cell, int]]:
         """Give the cells with their counts, in no order."""
-        return self._counts.items()
+        for counts in self._counts.values():
+            yield from counts.items()
 
     def of(self, metric: str) -> dict[Cell, int]:
         """Give the counts of one metric."""
-        return {cell: count for cell, count in self._counts.items() if cell.metric == metric}
+        return dict(self._counts.get(metric, {}))
 
     def units(self, metric: str, variant: Variant) -> int:
         """Count the scored units of a variant."""
-        return sum(count for cell, count in self._counts.items() if (cell.metric, cell.variant) == (metric, variant))
+        return sum(count for cell, count in self._of(metric) if cell.variant == variant)
 
     def mean(self, metric: str, variant: Variant) -> float | None:
         """Give the mean score of a variant, None where there is none."""
         total = units = 0
-        for cell, count in self._counts.items():
-            if (cell.metric, cell.variant) == (metric, variant):
+        for cell, count in self._of(metric):
+            if cell.variant == variant:
                 units += count
                 total += count * cell.score
         return total / units / GRID if units else None
 
     def rows(self) -> list[list[Any]]:
         """Give rows for JSON, sorted: the six fields of a cell, then the count."""
-        return [[*cell, count] for cell, count in sorted(self._counts.items())]
+        return [[*cell, count] for cell, count in sorted(self.items())]
 
     @classmethod
     def from_rows(cls, rows: Any) -> Evidence:
@@ -165,10 +169,13 @@ class Evidence:
     __hash__ = None  # type: ignore[assignment]  # it grows
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return sum(map(len, self._counts.values()))
 
     def __repr__(self) -> str:
-        return f"Evidence({len(self._counts)} cells, {sum(self._counts.values())} scores)"
+        return f"Evidence({len(self)} cells, {sum(count for _, count in self.items())} scores)"
+
+    def _of(self, metric: str) -> Iterable[tuple[Cell, int]]:
+        return self._counts.get(metric, Counter[Cell]()).items()
 
 
 def _is_whole(value: object) -> bool:

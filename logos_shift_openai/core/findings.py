@@ -1,7 +1,8 @@
 """What the evidence says at one look: how far each proof has come, metric by metric.
 
 Three kinds of proof: of harm (the mean of the wealths of all guarded metrics, so that one alpha serves them together),
-of the next share being safe (each metric by itself, all must pass), and of a broken split.
+of the next share being safe (each metric by itself, all must pass), and of a broken split. A metric whose own split is
+broken proves no harm: what is missing on one side could look like it. Where the drawn units themselves are, none does.
 """
 
 from __future__ import annotations
@@ -60,8 +61,7 @@ class Look:
     Args:
         guarded: One finding a metric of the policy, the primary first.
         harm: Logarithm of the mean of all harm wealths.
-        split: Logarithm of the mean of all split wealths.
-        crooked: The metric whose split is furthest off.
+        crooked: The metrics whose split is proven to be off, the furthest first; `UNITS` is the drawn units' own.
         alpha: Of harm and of the ramp.
         needed: Logarithm of the wealth that makes the next share safe.
         missing: What dense metric is missing before a promotion, in words; None when there is one.
@@ -69,8 +69,7 @@ class Look:
 
     guarded: tuple[Finding, ...]
     harm: float
-    split: float
-    crooked: str
+    crooked: tuple[str, ...]
     alpha: float
     needed: float
     missing: str | None
@@ -81,14 +80,9 @@ class Look:
         return self.harm >= -math.log(self.alpha)
 
     @property
-    def broken(self) -> bool:
-        """Whether the split is proven to be off."""
-        return self.split >= -math.log(ALARM_ALPHA)
-
-    @property
     def culprit(self) -> Finding:
-        """The metric with the strongest proof of harm."""
-        return max(self.guarded, key=lambda one: one.harm)
+        """The metric with the strongest proof of harm, among those whose split is right while there are any."""
+        return max(self.guarded, key=lambda one: (one.metric not in self.crooked, one.harm))
 
     @property
     def behind(self) -> tuple[Finding, ...]:
@@ -109,11 +103,14 @@ def look_at(policy: Policy, evidence: Evidence, share: int) -> Look:
     units = evidence.of(UNITS)
     if units:
         splits[UNITS] = log_ratio_wealth(units)
+    edge = math.log(len(splits) / ALARM_ALPHA)
+    crooked = tuple(name for name in sorted(splits, key=lambda name: -splits[name]) if splits[name] >= edge)
+    sound = [one.harm for one in guarded if not {UNITS, one.metric} & set(crooked)]
     return Look(
         guarded,
-        harm=log_mean([one.harm for one in guarded]),
-        split=log_mean(list(splits.values())),
-        crooked=max(splits, key=lambda name: splits[name]),
+        # A mean over all in which the others count as nothing: still at most 1 in expectation.
+        harm=log_mean(sound) + math.log(len(sound) / len(guarded)) if sound else -math.inf,
+        crooked=crooked,
         alpha=policy.alpha,
         needed=-math.log(policy.alpha_promote if share == SHARE_MAX else policy.alpha),
         missing=_missing(policy, evidence),

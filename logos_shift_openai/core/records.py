@@ -71,6 +71,7 @@ class CallRecord:
         bucket: Where the hash put the unit, 0 to 9,999.
         duration_ms: From the caller's call to its end, milliseconds.
         first_token_ms: The same to the first bytes of a stream.
+        bodies: False where the config asked to leave the bodies behind; of the answer its usage alone is kept then.
     """
 
     id: str
@@ -103,6 +104,7 @@ class CallRecord:
     truncated: tuple[str, ...] = ()
     media: tuple[Mapping[str, JSON], ...] = ()
     sdk: str = ""
+    bodies: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,9 @@ class FeedbackRecord:
     by: str | None = None
 
 
-_HEAD_FIELDS: Final = tuple(name for name in CallRecord.__dataclass_fields__ if name not in {"request", "response"})
+_HEAD_FIELDS: Final = tuple(
+    name for name in CallRecord.__dataclass_fields__ if name not in {"request", "response", "bodies"}
+)
 _ATTEMPT_FIELDS: Final = tuple(Attempt.__dataclass_fields__)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -147,6 +151,8 @@ def call_line(call: CallRecord) -> bytes:
         head["unit"] = {"kind": call.unit.kind, "id": call.unit.id}
     if call.error is not None:
         head["error"] = asdict(call.error)
+    if not call.bodies:
+        head["bodies"] = False
     if call.attempts:
         head["attempts"] = [_attempt(one) for one in call.attempts]
     text = _encode(head).encode("utf-8", "replace")
@@ -213,6 +219,8 @@ def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901 - one rule a 
             raise RecordError(f"{name}: {data[name]!r} is not in 0..{size}")
     if not isinstance(data.get("metadata") or {}, dict):
         raise RecordError("metadata: not an object")
+    if not isinstance(known.get("bodies", True), bool):
+        raise RecordError(f"bodies: {data['bodies']!r} is neither true nor false")
     known["id"] = call_id
     known["request"] = _body(data.get("request")) or b"null"
     known["response"] = _body(data.get("response"))

@@ -1,7 +1,7 @@
 """The rollout: a table of what happens in each phase, and `decide`, which looks once and says what to do and why.
 
 The events of a phase are asked in the order in which they stand; the first that holds has its way, and silence holds.
-Harm comes first, since going back is always safe; then proof, so that a runner that slept through the deadline does not
+Harm comes first, since going back is safe; then proof, so that a runner that slept through the deadline does not
 throw a proof away; then the deadline; then the alarm about the split, which stops every further step. Shares only grow,
 but for a rollback. A clock that jumps back stands still until it has caught up: time is the latest that was ever seen.
 """
@@ -106,8 +106,8 @@ def decide(policy: Policy, state: State, evidence: Evidence, now: float) -> Deci
         return Decision("hold", None, why_ended(state), state, state.seen)
     goal = SHARE_MAX if state.phase == "held_back" else policy.next_share(state.share)
     look = look_at(policy, evidence, goal)
-    if look.broken and state.phase != "shadow" and state.alarm is None:
-        state = replace(state, alarm=look.crooked)
+    if look.crooked and state.phase != "shadow" and state.alarm is None:
+        state = replace(state, alarm=look.crooked[0])
     scene = Scene(policy, state, evidence, look, goal)
     for event, move in TABLE[state.phase].items():
         if _EVENTS[event](scene):
@@ -172,8 +172,8 @@ def decision_json(decision: Decision) -> dict[str, Any]:
     figures = None
     if look is not None:
         figures = {
-            "harm": look.harm,
-            "split": look.split,
+            "harm": look.harm if look.harm > float("-inf") else None,
+            "crooked": list(look.crooked),
             "metrics": [
                 {
                     "metric": one.metric,
@@ -182,6 +182,7 @@ def decision_json(decision: Decision) -> dict[str, Any]:
                     "candidate": one.candidate,
                     "units": one.units,
                     "harm": one.harm,
+                    "split": one.split,
                     "safe": one.safe if one.safe < float("inf") else None,
                 }
                 for one in look.guarded

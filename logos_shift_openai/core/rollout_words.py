@@ -102,7 +102,7 @@ def _alarm(scene: Scene) -> str:
 def _safe(scene: Scene) -> str:
     shown = "; ".join(_standing(one) for one in scene.look.guarded)
     steps = f"from {percent(scene.state.share)} to {percent(scene.goal)}"
-    return f"{steps}: at that share the whole is proven to be worse by less than the margin ({shown})"
+    return f"{steps}: it is proven that the whole stays within the margin there ({shown})"
 
 
 def _compared(scene: Scene) -> str:

@@ -40,7 +40,7 @@ LEGAL_PART: Final = 0.9
 
 _HALVINGS: Final = 48
 _EDGE: Final = 0.5 / GRID  # Kelly's rule wants a rate that is neither 0 nor 1
-_HARM_WEIGHTS: Final = (0.45, 0.45, 0.1)
+_HARM_WEIGHTS: Final = (0.42, 0.48, 0.1)
 _MARGIN_WEIGHTS: Final = (0.6, 0.4)
 _TOTAL_FAILURE: Final = 0.9
 

@@ -1,13 +1,15 @@
-"""The ASGI application: the endpoints of all resources behind one gate, on Starlette's router."""
+"""The ASGI application: the life of the process, and the endpoints of all resources, found by method and path.
+
+A path without a variable part is a lookup; the others are tried in their order.
+"""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import re
+import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.routing import Route
 
 from .api import calls, config, experiments, feedback, keys, operation, records
 from .api.exchange import ApiError
@@ -15,12 +17,11 @@ from .api.gate import Gate, Preflight, send_answer
 from .api.openapi import document
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Iterator
 
     from .service import Service
 
 ENDPOINTS: Final = (
-    # The two that are asked for most stand first: routes are tried in their order.
     *config.ENDPOINTS,
     *records.ENDPOINTS,
     *feedback.ENDPOINTS,
@@ -29,20 +30,76 @@ ENDPOINTS: Final = (
     *keys.ENDPOINTS,
     *operation.ENDPOINTS,
 )
+_NOT_FOUND: Final = ApiError(404, "not_found", "there is nothing here")
 
 
-class LogosApp(Starlette):
-    """Starlette, with a short cut to the endpoints whose path has no variable part: a lookup instead of a search."""
+class LogosApp:
+    """See the module.
 
-    direct: Mapping[tuple[str, str], Gate]
+    Args:
+        service: What the endpoints work with; opened and closed with the application.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._fixed: dict[tuple[str, str], Gate | Preflight] = {}
+        self._variable: list[tuple[str, re.Pattern[str], Gate | Preflight]] = []
+        for one in ENDPOINTS:
+            self._add(one.method, one.path, Gate(service, one))
+            if one.open_to_browsers:
+                self._add("OPTIONS", one.path, Preflight(service, one))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or the life of the process."""
-        gate = self.direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if gate is None:
-            await super().__call__(scope, receive, send)
-        else:
-            await gate(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        endpoint = self._fixed.get((method, path))
+        if endpoint is None:
+            # Who asks for the head alone is answered as with GET; the HTTP server leaves the body out.
+            wanted = "GET" if method == "HEAD" else method
+            found = {name: (one, parts) for name, one, parts in reversed([*self._at(path)])}
+            if wanted not in found:
+                await _refuse(send, found)
+                return
+            endpoint, scope["path_params"] = found[wanted]
+        await endpoint(scope, receive, send)
+
+    def _add(self, method: str, path: str, endpoint: Gate | Preflight) -> None:
+        if "{" not in path:
+            self._fixed[method, path] = endpoint
+            return
+        # Ids of calls are their providers' to choose, slashes included.
+        pattern = path.replace("/calls/{id}", "/calls/(?P<id>.+)")
+        pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", pattern)
+        self._variable.append((method, re.compile(pattern, re.DOTALL), endpoint))
+
+    def _at(self, path: str) -> Iterator[tuple[str, Gate | Preflight, dict[str, str]]]:
+        """Give what a path leads to, with its method and the variable parts of the path."""
+        for (method, fixed), endpoint in self._fixed.items():
+            if fixed == path:
+                yield method, endpoint, {}
+        for method, pattern, endpoint in self._variable:
+            match = pattern.fullmatch(path)
+            if match:
+                yield method, endpoint, match.groupdict()
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            await self._service.open()
+        except Exception:
+            await send({"type": "lifespan.startup.failed", "message": traceback.format_exc()})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        try:
+            await self._service.close()
+        except Exception:
+            await send({"type": "lifespan.shutdown.failed", "message": traceback.format_exc()})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 def make_app(service: Service) -> LogosApp:
@@ -52,44 +109,14 @@ def make_app(service: Service) -> LogosApp:
         service: What its endpoints work with; opened and closed with the application.
     """
     service.openapi = msgspec.json.encode(document(ENDPOINTS))
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await service.open()
-        try:
-            yield
-        finally:
-            await service.close()
-
-    # Ids of providers are theirs to choose, slashes included.
-    paths = {one.path: one.path.replace("/calls/{id}", "/calls/{id:path}") for one in ENDPOINTS}
-    routes = [Route(paths[one.path], Gate(service, one), methods=[one.method]) for one in ENDPOINTS]
-    routes += [
-        Route(one.path, Preflight(service, one), methods=["OPTIONS"]) for one in ENDPOINTS if one.open_to_browsers
-    ]
-    handlers: Any = {
-        404: _Refusal(404, "not_found", "there is nothing here"),
-        405: _Refusal(405, "no_method", "not that method"),
-    }
-    app = LogosApp(routes=routes, lifespan=lifespan, exception_handlers=handlers)
-    app.direct = {(one.method, one.path): Gate(service, one) for one in ENDPOINTS if "{" not in one.path}
-    app.router.redirect_slashes = False
-    return app
+    return LogosApp(service)
 
 
-class _Refusal:
-    """What Starlette's router refuses, said as all refusals are."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        self._answer = ApiError(status, code, message).answer()
-
-    async def __call__(self, _request: Any, error: Any) -> Any:
-        answer, more = (
-            self._answer,
-            [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()],
-        )
-
-        async def respond(_scope: Any, _receive: Any, send: Any) -> None:
-            await send_answer(send, answer, more)
-
-        return respond
+async def _refuse(send: Any, found: dict[str, Any]) -> None:
+    """Say that nothing is there, or that it takes other methods."""
+    error = _NOT_FOUND
+    if found:
+        allowed = ", ".join(sorted({*found, *(("HEAD",) if "GET" in found else ())}))
+        error = ApiError(405, "no_method", "not that method", headers=((b"allow", allowed.encode()),))
+    answer = error.answer()
+    await send_answer(send, answer, [*answer.headers])

@@ -63,7 +63,8 @@ def list_calls(connection: Connection, filters: Filters) -> list[Row]:
 def find_call(connection: Connection, call_id: str) -> Row | None:
     """Find one call with its bodies, attempts, all its feedback and the ids of its children.
 
-    A call whose bodies are not kept any more has null for its request and response.
+    A call whose bodies are not kept any more has null for its request and response; one whose client left them behind,
+    as the config's sampling asked it to, has `bodies: False` besides.
 
     Args:
         connection: A reader's connection.

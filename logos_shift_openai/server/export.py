@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ARRAY, Connection, bindparam, func, select
 
 from .store.database import store_of
 from .store.rows import NO_BODIES, bodies_of, feedback_of, head_of
-from .store.schema import call_bodies, calls, feedback
+from .store.schema import Id, call_bodies, calls, feedback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,10 @@ _NAMES: Final = 500
 _encode: Final = msgspec.json.Encoder().encode
 _COLUMNS: Final = tuple(column.name for column in calls.c)
 _BODIES: Final = select(call_bodies.c.call_id, call_bodies.c.codec, call_bodies.c.data, call_bodies.c.place)
-_ABOUT: Final = select(feedback).where(feedback.c.call_id.in_(bindparam("names", expanding=True)))
+_NAMED: Final = {  # PostgreSQL takes all names as one value, which the driver need not take apart
+    "sqlite": feedback.c.call_id.in_(bindparam("names", expanding=True)),
+    "postgresql": feedback.c.call_id == func.any(bindparam("names", type_=ARRAY(Id))),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,11 @@ def _bodies(connection: Connection, first: str, last: str) -> dict[str, _Body]:
 
 
 def _said(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    about = select(feedback).where(_NAMED[connection.dialect.name])
     names = sorted({name for row in rows for name in (row["id"], row["provider_id"]) if name})
     said: dict[str, list[dict[str, Any]]] = {}
     for start in range(0, len(names), _NAMES):
-        for row in connection.execute(_ABOUT, {"names": names[start : start + _NAMES]}).mappings():
+        for row in connection.execute(about, {"names": names[start : start + _NAMES]}).mappings():
             said.setdefault(row["call_id"], []).append(feedback_of(row))
     return said
 

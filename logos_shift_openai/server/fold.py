@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from .dictionaries import train_due
+from .store.database import StoreConflictError
 from .store.evidence import Deltas, calls_locked, fold_deltas, rescore
 from .store.schema import calls, evidence_deltas, feedback
 
@@ -58,13 +59,24 @@ def settle(store: Store, now: int) -> None:
 def mend(store: Store, now: int) -> int:
     """Look up the scores of what arrived lately once more, where writers may have passed each other.
 
+    Lately is since shortly before the last time that this went well, so that neither an outage nor a clock that
+    jumps leaves anything out; in a new process, since shortly before the newest record.
+
     Returns:
         How many scores were missing.
     """
-    if store.is_sqlite or now - _mended.get(store.where, 0) < _MEND_EVERY_MS:
+    last = _mended.get(store.where)
+    if store.is_sqlite or (last is not None and 0 <= now - last < _MEND_EVERY_MS):
+        return 0
+    if last is None:
+        with store.reading() as connection:
+            last = connection.scalar(select(func.max(calls.c.received)))
+    try:
+        mended = mend_since(store, min(now, now if last is None else last) - _MEND_MS)
+    except StoreConflictError:  # with a writer of the same calls; the next turn looks from the same time on
         return 0
     _mended[store.where] = now
-    return mend_since(store, now - _MEND_MS)
+    return mended
 
 
 def mend_since(store: Store, since: int) -> int:

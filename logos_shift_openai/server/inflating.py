@@ -8,13 +8,12 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-import zstandard
+from . import zstd
 
 ENCODINGS: Final = ("identity", "gzip", "zstd")
 _GZIP: Final = 31  # zlib's window bits for the gzip format
 _MOST_MEMBERS: Final = 1000
-_WINDOW: Final = 2**27
-_PART: Final = 2**20
+_WINDOW_LOG: Final = 27  # what a frame may ask for as its window: 128 MiB, as the reference decoder does
 
 
 class InflateError(ValueError):
@@ -69,26 +68,17 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 
 def _unzstd(body: bytes, limit: int) -> bytes:
     try:
-        size = zstandard.frame_content_size(body)
-        if size > limit:
+        size = zstd.get_frame_info(body).decompressed_size
+        if size is not None and size > limit:
             raise TooLongError
-        if size == 0:
-            return b""
-        # A frame that does not say its size is unpacked into a buffer of the limit's size, which costs what it fills.
-        return zstandard.ZstdDecompressor().decompress(body, max_output_size=limit, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        if _fills(body, limit):
-            raise TooLongError from None
-        raise InflateError(f"the body is no zstd, or no whole one: {error}") from None
-
-
-def _fills(body: bytes, limit: int) -> bool:
-    """Tell whether what can be unpacked of a broken or a long body is more than the limit."""
-    left = limit
-    try:
-        with zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(body) as reader:
-            while left >= 0 and (part := reader.read(min(_PART, left + 1))):
-                left -= len(part)
-    except zstandard.ZstdError:
-        return False
-    return left < 0
+        unpacker = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
+        unpacked: bytes = unpacker.decompress(body, limit + 1)
+    except zstd.ZstdError as error:
+        raise InflateError(f"the body is no zstd: {error}") from None
+    if len(unpacked) > limit:
+        raise TooLongError
+    if not unpacker.eof:
+        raise InflateError("the zstd body is cut short")
+    if unpacker.unused_data:
+        raise InflateError("the zstd body goes on after its frame")
+    return unpacked

@@ -1,6 +1,6 @@
 """The live config as the server hands it out: the newest version in memory, and whoever waits for a newer one.
 
-One look at the store every half a second, however many clients ask; a waiting client costs a future, no thread.
+One look at the store every half a second, however many clients ask; a waiting client costs a task, no thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .config_versions import NOTHING, Version, live_config, live_version
 from .store.database import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from sqlalchemy import Connection
 
@@ -83,21 +83,27 @@ class LiveConfig:
             self.current = found
             self._wake()
 
-    async def newer_than(self, etags: frozenset[bytes], seconds: float) -> Snapshot:
+    async def newer_than(
+        self, etags: frozenset[bytes], seconds: float, gone: Callable[[], Coroutine[None, None, None]]
+    ) -> Snapshot:
         """Give the newest version: at once if the asker has another one, else when there is a newer one.
 
         Args:
             etags: The versions that the asker has.
             seconds: How long to wait at most.
+            gone: Ends when the asker has gone away, who then waits no more.
         """
         if self.current.etag in etags and seconds > 0 and not self._closing and self.waiting < self._most_waiting:
             future = asyncio.get_running_loop().create_future()
             timer = asyncio.get_running_loop().call_later(seconds, _wake_one, future)
+            leaving = asyncio.ensure_future(gone())
+            leaving.add_done_callback(lambda _: _wake_one(future))
             self._waiting.add(future)
             try:
                 await future
             finally:
                 timer.cancel()
+                leaving.cancel()
                 self._waiting.discard(future)
         return self.current
 

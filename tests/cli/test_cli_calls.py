@@ -285,3 +285,13 @@ def test_export_writes_a_line_a_call(cli: Any, home: Any) -> None:
     assert len(cli("calls", "export").out.split("\n")) == 3
     failed = cli("calls", "export", "--database-url", "mysql://x/y")
     assert (failed.code, failed.out) == (1, "")
+
+
+def test_a_call_whose_bodies_were_left_behind_says_so(cli: Any, home: Any) -> None:
+    """In place of what was said; its tokens are there all the same."""
+    home.spool(home.call(id="a", request=b"null", response={"usage": {"prompt_tokens": 7}}, bodies=False))
+    shown = cli("calls", "show", "a").out
+    assert "not kept (sampled)" in shown
+    assert "7 in" in shown
+    assert "usage" not in shown
+    assert cli("calls", "show", "a", "--json").json["bodies"] is False

@@ -147,7 +147,7 @@ def test_an_environment_that_reads_another_config_is_warned(
     cli: Any, home: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The change is made, and it is said that clients here follow something else."""
-    monkeypatch.setenv("LOGOS_SHIFT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("LOGOS_SHIFT_CONFIG", "/etc/logos.json")
     ended = cli(*START, "--json")
     assert ended.json["key"] == "x"
-    assert "LOGOS_SHIFT_URL is set" in ended.err
+    assert "LOGOS_SHIFT_CONFIG is set" in ended.err

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from logos_shift_openai.cli.needed import COMMAND_LINE
+
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -53,7 +55,7 @@ def test_a_closed_pipe_ends_it_quietly(home: Any, process: Any) -> None:
     assert listing.wait(timeout=30) == 141
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich", "sqlalchemy", "alembic", "msgspec", "zstandard"])
+@pytest.mark.parametrize("missing", COMMAND_LINE)
 def test_a_missing_extra_is_one_line(missing: str) -> None:
     """It says what to install."""
     ended = run(f"import sys; sys.modules[{missing!r}] = None\nfrom logos_shift_openai.cli.main import run; run()")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from fault_servers import Collector, Provider
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "stores")]
+from fault_servers import Collector, Provider  # noqa: E402
+from postgres import postgres, postgres_url  # noqa: E402, F401 - fixtures
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
 sys.path[:0] = [str(Path(__file__).parents[1] / "stores"), str(Path(__file__).parents[1] / "sdk")]
 
 from postgres import postgres, postgres_url  # noqa: E402, F401 - fixtures

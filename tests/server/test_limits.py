@@ -5,9 +5,8 @@ from __future__ import annotations
 import gzip
 
 import pytest
-import zstandard
 
-from logos_shift_openai.server import limits
+from logos_shift_openai.server import limits, zstd
 from logos_shift_openai.server.inflating import InflateError, TooLongError, inflate
 from logos_shift_openai.server.limits import Buckets
 
@@ -36,7 +35,7 @@ def test_buckets_are_bounded(monkeypatch):
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 def test_what_is_cut_or_followed_by_more_is_refused(encoding):
     """Never taken for the whole."""
-    pack = {"gzip": gzip.compress, "zstd": zstandard.compress}[encoding]
+    pack = {"gzip": gzip.compress, "zstd": zstd.compress}[encoding]
     packed = pack(b"lines\n" * 100)
     for body in (packed[:-1], packed + b"more", b"", b"nonsense", packed[:10]):
         with pytest.raises(InflateError):
@@ -49,7 +48,8 @@ def test_what_is_cut_or_followed_by_more_is_refused(encoding):
 @pytest.mark.parametrize("sized", [True, False])
 def test_a_bomb_is_put_out(sized):
     """A gigabyte in some kilobytes, whether it says so or not."""
-    bomb = zstandard.ZstdCompressor(write_content_size=sized).compress(bytes(2**28))
+    packer = zstd.ZstdCompressor()
+    bomb = zstd.compress(bytes(2**28)) if sized else packer.compress(bytes(2**28)) + packer.flush()
     with pytest.raises(TooLongError):
         inflate(bomb, "zstd", 2**20)
     with pytest.raises(TooLongError):

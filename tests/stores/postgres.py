@@ -2,6 +2,7 @@
 
 Works as root too (PostgreSQL itself does not): its programs are then run as `postgres`. Each test gets a database of
 its own. Without PostgreSQL the tests are skipped, except in CI, where they fail.
+With LOGOS_SHIFT_TEST_PGBOUNCER=1 the addresses given out are those of a PgBouncer in transaction mode before it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_BEHIND = os.environ.get("LOGOS_SHIFT_TEST_PGBOUNCER") == "1"  # read before a test's environment is emptied
 _ROOTS = ("/usr/lib/postgresql", "/usr/local/lib/postgresql", "/opt/homebrew/opt/postgresql/bin")
 
 
@@ -37,15 +40,14 @@ class Postgres:
     def __init__(self, bin_folder: Path) -> None:
         self._bin = bin_folder
         self._folder = Path(tempfile.mkdtemp(prefix="logos-pg-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = _free_port()
         self._as = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._as:
             shutil.chown(self._folder, "postgres")
         self._data = self._folder / "data"
         self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8")
         self._made = 0
+        self._door = self.port
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -62,7 +64,16 @@ class Postgres:
         self._made += 1
         name = f"store_{self._made}"
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name)
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self._door}/{name}"
+
+    @property
+    def is_behind_a_pooler(self) -> bool:
+        """Whether the addresses given out are those of one."""
+        return self._door != self.port
+
+    def put_behind(self, bouncer: PgBouncer) -> None:
+        """Give out addresses of the pooler from here on."""
+        self._door = bouncer.port
 
     def drop(self, address: str) -> None:
         """Remove a database, also one that is still in use."""
@@ -81,19 +92,94 @@ class Postgres:
             assert code == 0, said.read().decode()
 
 
+class PgBouncer:
+    """A pooler in transaction mode: each transaction of a client may run in another session of the database.
+
+    Three sessions for each database, so that connections take turns; what a session is left with, the next client gets.
+    """
+
+    def __init__(self, program: str, cluster_port: int) -> None:
+        self.port = _free_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="logos-bouncer-"))
+        settings = self._folder / "pgbouncer.ini"
+        settings.write_text(
+            f"""[databases]
+* = host=127.0.0.1 port={cluster_port} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 200
+server_idle_timeout = 5
+{_no_prepared_statements(program)}
+"""
+        )
+        user = []
+        if os.geteuid() == 0:  # which it refuses to run as
+            user = ["runuser", "-u", "postgres", "--"]
+            shutil.chown(self._folder, "postgres")
+        self._log = self._folder / "log"
+        with self._log.open("w") as said:
+            command = [*user, program, str(settings)]
+            self._process = subprocess.Popen(command, stdout=said, stderr=said, cwd="/")
+        for _ in range(500):
+            with socket.socket() as trial:
+                if trial.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert self._process.poll() is None, self._log.read_text()
+            time.sleep(0.02)
+        raise AssertionError(self._log.read_text())
+
+    def close(self) -> None:
+        """End it and leave nothing behind."""
+        self._process.terminate()
+        self._process.wait(10)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _no_prepared_statements(program: str) -> str:
+    """Give the setting that turns them off, for versions that know them at all."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    version = [int(part) for part in said.split()[1].split(".")]
+    return "max_prepared_statements = 0" if version >= [1, 21] else ""
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _missing(what: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is not installed; CI must test both engines")
+    pytest.skip(f"{what} is not installed")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """The cluster, started when the first test wants it."""
     bin_folder = programs()
     if bin_folder is None:
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is not installed; CI must test both engines")
-        pytest.skip("PostgreSQL is not installed")
+        _missing("PostgreSQL")
+    bouncer = None
     cluster = Postgres(bin_folder)
     cluster.start()
-    yield cluster
-    cluster.stop()
-    cluster.remove()
+    try:
+        if _BEHIND:
+            program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+            bouncer = PgBouncer(program or _missing("PgBouncer"), cluster.port)
+            cluster.put_behind(bouncer)
+        yield cluster
+    finally:
+        if bouncer is not None:
+            bouncer.close()
+        cluster.stop()
+        cluster.remove()
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ async def get_config(ask: Ask) -> Answer:
         return Answer(b"", 304, [(b"etag", given), _CACHE], None)
     etags = frozenset(one.strip().removeprefix(b"W/") for one in given.split(b","))
     known = live.current.etag if b"*" in etags else None
-    current = await live.newer_than(etags | {known} if known else etags, wait)
+    current = await live.newer_than(etags | {known} if known else etags, wait, ask.gone)
     if current.etag in etags or current.etag == known:
         return Answer(b"", 304, [(b"etag", current.etag), _CACHE], None)
     return _whole(ask)

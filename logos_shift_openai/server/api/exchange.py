@@ -181,6 +181,11 @@ class Ask:
         with suppress(asyncio.TimeoutError, ApiError, ClientGoneError):
             await asyncio.wait_for(self._read(0, at_once=False), self.service.limits.body_seconds)
 
+    async def gone(self) -> None:
+        """Wait until the client has gone away; a body that comes meanwhile is not looked at."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     async def _read(self, limit: int, *, at_once: bool = True) -> bytes:
         declared = self.header(b"content-length")
         too_long = at_once and declared is not None and declared.isdigit() and int(declared[:20]) > limit

@@ -13,7 +13,7 @@ from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.server.config_versions import StaleError
 from logos_shift_openai.server.experiments import ExperimentError, NoExperimentError
 from logos_shift_openai.server.service import BusyError
-from logos_shift_openai.server.store.database import StoreError
+from logos_shift_openai.server.store.database import StoreError, StoreFullError
 
 from .exchange import Answer, ApiError, Ask, Caller, ClientGoneError, Endpoint
 
@@ -80,8 +80,7 @@ class Gate:
         except StoreError as error:
             _logger.error("%s %s: %s", self._endpoint.method, self._endpoint.path, error)  # noqa: TRY400 - no trace
             service.metrics.add("logos_errors_total", "store")
-            away = "the store cannot be reached or written now; nothing was changed"
-            return ApiError(503, "store_unavailable", away, retry_after=2.0).answer()
+            return _unwritten(error).answer()
         except BusyError:
             return ApiError(503, "busy", "too many requests at once", retry_after=1.0).answer()
         except ClientGoneError:
@@ -165,6 +164,13 @@ def unauthorized(ask: Ask, message: str = "a key of this server is needed: Autho
         service.metrics.add("logos_rate_limited_total", "failures")
         return ApiError(429, "too_many_failures", "too many requests without a good key", retry_after=wait)
     return ApiError(401, "unauthorized", message, headers=((b"www-authenticate", b"Bearer"),))
+
+
+def _unwritten(error: StoreError) -> ApiError:
+    if isinstance(error, StoreFullError):
+        return ApiError(503, "store_full", "the store's disk is full; nothing was changed", retry_after=10.0)
+    away = "the store cannot be reached or written now; nothing was changed"
+    return ApiError(503, "store_unavailable", away, retry_after=2.0)
 
 
 def _refused(error: ConfigError | ExperimentError) -> ApiError:

@@ -11,8 +11,9 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Final
 
-import zstandard
 from sqlalchemy import Connection, func, select
+
+from logos_shift_openai.server import zstd
 
 from .schema import dictionaries
 
@@ -34,7 +35,7 @@ class Codec:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: dict[int, zstandard.ZstdCompressionDict] = {}
+        self._known: dict[int, zstd.ZstdDict] = {}
         self._newest: dict[str, int] = {}
         self._refresh_at = float("-inf")
         self._thread = threading.local()
@@ -58,12 +59,12 @@ class Codec:
 
     def pack(self, dataset: str, data: bytes) -> bytes:
         """Compress a body of this dataset; `refresh` says with which dictionary."""
-        return self._compressor(self._newest.get(dataset, _NONE)).compress(data)
+        compressor = self._compressor(self._newest.get(dataset, _NONE))
+        return compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
 
     def pack_rest(self, dataset: str, data: bytes) -> bytes:
         """Compress a short text of this dataset; without a dictionary it stays as it is."""
-        number = self._newest.get(dataset, _NONE)
-        return self._compressor(number).compress(data) if number else data
+        return self.pack(dataset, data) if self._newest.get(dataset) else data
 
     def unpack_rest(self, connection: Connection, data: bytes) -> bytes:
         """Give a short text back, which is JSON, or was before it was packed.
@@ -87,10 +88,10 @@ class Codec:
             return zlib.decompress(data)
         if codec != ZSTD:
             raise ValueError(f"a body packed with {codec!r}, which is not known here")
-        number = zstandard.get_frame_parameters(data).dict_id
+        number = zstd.get_frame_info(data).dictionary_id
         if number != _NONE:
             self._dictionary(connection, number)
-        return self._decompressor(number).decompress(data)
+        return zstd.decompress(data, zstd_dict=self._known.get(number))
 
     def _dictionary(self, connection: Connection, number: int) -> None:
         if number in self._known:
@@ -98,18 +99,12 @@ class Codec:
         data = connection.scalar(select(dictionaries.c.data).where(dictionaries.c.id == number))
         if data is None:
             raise ValueError(f"the dictionary {number}, which a body was packed with, is not in the store")
-        dictionary = zstandard.ZstdCompressionDict(data, dict_type=zstandard.DICT_TYPE_FULLDICT)
-        dictionary.precompute_compress(level=LEVEL)
-        self._known[number] = dictionary
+        self._known[number] = zstd.ZstdDict(data)
 
-    def _compressor(self, number: int) -> zstandard.ZstdCompressor:
-        ready: dict[int, zstandard.ZstdCompressor] = self._thread.__dict__.setdefault("compressors", {})
+    def _compressor(self, number: int) -> zstd.ZstdCompressor:
+        ready: dict[int, zstd.ZstdCompressor] = self._thread.__dict__.setdefault("compressors", {})
         if number not in ready:
-            ready[number] = zstandard.ZstdCompressor(level=LEVEL, dict_data=self._known.get(number))
-        return ready[number]
-
-    def _decompressor(self, number: int) -> zstandard.ZstdDecompressor:
-        ready: dict[int, zstandard.ZstdDecompressor] = self._thread.__dict__.setdefault("decompressors", {})
-        if number not in ready:
-            ready[number] = zstandard.ZstdDecompressor(dict_data=self._known.get(number))
+            dictionary = self._known.get(number)
+            # Digested: prepared once, not for each body.
+            ready[number] = zstd.ZstdCompressor(LEVEL, zstd_dict=dictionary and dictionary.as_digested_dict)
         return ready[number]

@@ -38,6 +38,8 @@ BUSY_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 10
 _POOL: Final = 8
 _CONFLICTS: Final = {"40001", "40P01"}  # serialization failure, deadlock
+_DISK_FULL: Final = "53100"
+_SQLITE_FULL: Final = "database or disk is full"  # its words; the driver gives the code from Python 3.11 on
 
 
 class StoreError(Exception):
@@ -46,6 +48,10 @@ class StoreError(Exception):
 
 class StoreConflictError(StoreError):
     """Two writers stood in each other's way; nothing was written, and trying again is all there is to do."""
+
+
+class StoreFullError(StoreError):
+    """There is no room for what was to be written; nothing of it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,9 @@ class Store:
             raise self._fault(error) from error
 
     def _fault(self, error: BaseException) -> StoreError:
-        kind = StoreConflictError if getattr(error, "sqlstate", None) in _CONFLICTS else StoreError
+        state = getattr(error, "sqlstate", None)
+        full = state == _DISK_FULL or str(error) == _SQLITE_FULL
+        kind = StoreConflictError if state in _CONFLICTS else StoreFullError if full else StoreError
         return kind(f"{self.where}: {_first_line(error)}")
 
 
@@ -168,7 +176,8 @@ def open_store(target: Path | str, *, create: bool = True, bodies: BodyStore | N
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(f"no address of a store: {_first_line(error)}") from None
     except ImportError as error:
-        raise StoreError(f"{error}; install logos_shift_openai[server]") from None
+        needed = 'a PostgreSQL needs: pip install "logos_shift_openai[postgresql]"'
+        raise StoreError(f"{_first_line(error)}; {needed}") from None
     _prepare(store, create=create)
     return store
 

@@ -19,6 +19,9 @@ from .schema import leases
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
+LONGEST_MS: Final = 120_000
+"""No lease is taken for longer."""
+
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _CLOCKS: Final = {
     "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
@@ -50,7 +53,7 @@ def acquire(connection: Connection, name: str, holder: str, milliseconds: int, n
         connection: A writer's connection.
         name: What it is for.
         holder: Who asks; a name that no other process has.
-        milliseconds: How long it holds, if it is not renewed.
+        milliseconds: How long it holds, if it is not renewed; at most `LONGEST_MS`.
         now: Milliseconds since 1970; None for the database's own clock.
 
     Returns:
@@ -61,6 +64,9 @@ def acquire(connection: Connection, name: str, holder: str, milliseconds: int, n
     fresh = _INSERTS[dialect](leases).values(name=name, holder=holder, token=1, until=clock + milliseconds)
     excluded = fresh.excluded
     same = leases.c.holder == excluded.holder
+    # One that ends later than any that is taken now was taken before the clock went back: its holder, if it lives,
+    # renews it by the new clock, and nobody is to wait for the old one's hour.
+    over = or_(leases.c.until <= clock, leases.c.until > clock + LONGEST_MS)
     statement = fresh.on_conflict_do_update(
         index_elements=[leases.c.name],
         set_={
@@ -68,7 +74,7 @@ def acquire(connection: Connection, name: str, holder: str, milliseconds: int, n
             "until": excluded.until,
             "token": leases.c.token + case((same & (leases.c.until > clock), 0), else_=1),
         },
-        where=or_(same, leases.c.until <= clock),
+        where=or_(same, over),
     ).returning(leases.c.token)
     token = connection.scalar(statement)
     return None if token is None else Lease(name, holder, token)

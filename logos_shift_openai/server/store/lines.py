@@ -85,6 +85,7 @@ class _Call(Struct, tag_field="kind", tag="call"):
     truncated: list[str] | None = None
     media: list[dict[str, Raw]] | None = None
     sdk: str | None = None
+    bodies: bool | None = None
 
 
 class _Feedback(Struct, tag_field="kind", tag="feedback"):
@@ -221,7 +222,7 @@ def _pack(call: _Call) -> bytes:
             _encode(call.truncated or ()),
             b',"media":',
             _encode(call.media or ()),
-            b"}",
+            b"}" if call.bodies is not False else b',"bodies":false}',
         )
     )
 

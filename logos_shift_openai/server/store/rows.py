@@ -140,8 +140,9 @@ def call_rows(call: CallRecord, received: int) -> tuple[Head, bytes]:
         *("attempts", _json("attempts", [_attempt(attempt) for attempt in call.attempts]).encode()),
         *("truncated", _json("truncated", call.truncated).encode(), "media", _json("media", call.media).encode()),
     )
-    pack = b'{"%s":%s,"%s":%s,"%s":%s,"%s":%s,"%s":%s}' % tuple(
-        part.encode() if isinstance(part, str) else part for part in parts
+    pack = b'{"%s":%s,"%s":%s,"%s":%s,"%s":%s,"%s":%s%s}' % (
+        *(part.encode() if isinstance(part, str) else part for part in parts),
+        b"" if call.bodies else b',"bodies":false',
     )
     return Head(**head), pack
 
@@ -187,7 +188,8 @@ def head_of(row: RowMapping | Row, packed: bytes) -> Row:
 def bodies_of(pack: bytes) -> Row:
     """Give what lies apart from a call's head, read back into values; what JSON cannot say is null."""
     found = values_of(pack)
-    return {name: found.get(name) for name in ("attempts", "request", "response", "truncated", "media")}
+    bodies = {name: found.get(name) for name in ("attempts", "request", "response", "truncated", "media")}
+    return bodies if found.get("bodies", True) else {**bodies, "response": None, "bodies": False}
 
 
 def values_of(text: bytes) -> Any:

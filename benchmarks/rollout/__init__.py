@@ -1,0 +1,1 @@
+"""What the rollout's decisions reach, by simulation, beside three other rules: `python -m benchmarks.rollout`."""

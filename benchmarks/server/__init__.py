@@ -1,0 +1,1 @@
+"""What the server costs: records in, bytes at rest, answers out."""

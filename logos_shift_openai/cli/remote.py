@@ -1,0 +1,165 @@
+"""The experiments of a server, through its HTTP API: what `logos-shift experiment` does when it is told of one.
+
+Its rule: whatever the server or the way to it does wrong ends in one line that says what to do, never with the key.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+from logos_shift_openai.cli.output import CommandError
+from logos_shift_openai.core.config import ConfigError, config_from
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logos_shift_openai.core.config import Experiment
+    from logos_shift_openai.server.experiments import Plan
+
+_SECONDS: Final = (10.0, 35.0)  # to connect, to answer
+_OK: Final = 200
+_FAULTS: Final = 500
+_SAID: Final[Mapping[int, str]] = {
+    401: "does not accept the key in LOGOS_SHIFT_API_KEY",
+    403: "does not let the key in LOGOS_SHIFT_API_KEY do that; changes need an admin key",
+    429: "asks to wait: too many requests",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server and a key of it.
+
+    Args:
+        url: Its address, with nothing behind the path.
+        api_key: An admin key to change experiments, a read key to list them; None for a server without keys.
+    """
+
+    url: str
+    api_key: str | None
+
+    def start(self, plan: Plan) -> Experiment:
+        """Start an experiment, or start one again.
+
+        Raises:
+            CommandError: the server said no or cannot be reached; as all methods here.
+        """
+        body = {
+            "key": plan.key,
+            "models": list(plan.models),
+            "candidate": plan.candidate,
+            "provider": plan.provider,
+            "dataset": plan.dataset,
+            "share": plan.share,
+            "unit": plan.unit,
+            "timeout_seconds": plan.timeout,
+            "drop": list(plan.drop),
+            "rename": dict(plan.rename),
+            "set": dict(plan.set),
+        }
+        return self._one("POST", "", body)
+
+    def set_share(self, key: str, share: int) -> Experiment:
+        """Set the candidate's part, in basis points."""
+        return self._one("POST", f"/{quote(key, safe='')}/share", {"share": share})
+
+    def act(self, key: str, verb: str) -> Experiment:
+        """Pause, resume or stop an experiment."""
+        return self._one("POST", f"/{quote(key, safe='')}/{verb}")
+
+    def experiments(self) -> tuple[Experiment, ...]:
+        """Read all of them."""
+        answer = self._ask("GET", "")
+        try:
+            return config_from({"version": 1, "experiments": answer["experiments"]}).experiments
+        except (ConfigError, KeyError, TypeError) as error:
+            raise self._strange(error) from None
+
+    def _one(self, method: str, path: str, body: object = None) -> Experiment:
+        answer = self._ask(method, path, body)
+        try:
+            return config_from({"version": 1, "experiments": [answer["experiment"]]}).experiments[0]
+        except (ConfigError, KeyError, TypeError) as error:
+            raise self._strange(error) from None
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        import requests  # noqa: PLC0415
+
+        headers = {"Accept": "application/json"}
+        if self.api_key is not None:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        try:
+            answer = requests.request(
+                method,
+                f"{self.url}/v1/experiments{path}",
+                json=body,
+                headers=headers,
+                timeout=_SECONDS,
+                allow_redirects=False,  # a key goes to the address that was given, and to no other
+                auth=_unchanged,
+            )
+            text = answer.content
+        except (requests.RequestException, UnicodeError) as error:
+            raise CommandError(f"{self.url} cannot be reached: {_why(error)}") from None
+        if answer.status_code != _OK:
+            raise CommandError(_refusal(self.url, answer.status_code, text))
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._strange(error) from None
+
+    def _strange(self, error: Exception) -> CommandError:
+        return CommandError(f"{self.url} does not answer as a Logos server does ({type(error).__name__})")
+
+
+def remote_of(url: str, api_key: str | None) -> Remote:
+    """Make the server of an address.
+
+    Raises:
+        CommandError: the address is none, or the key cannot be sent.
+    """
+    url = url.strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and not (parts.query or parts.fragment)
+        good = good and parts.username is None and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good:
+        raise CommandError(
+            "the server's address must be like https://logos.example.com, without a key or a query in it"
+        )
+    key = (api_key or "").strip() or None
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise CommandError("LOGOS_SHIFT_API_KEY holds characters that no key has")
+    return Remote(url, key)
+
+
+def _unchanged(request: Any) -> Any:
+    """Keep `requests` from putting what stands in a .netrc in our key's place."""
+    return request
+
+
+def _refusal(url: str, status: int, text: bytes) -> str:
+    try:
+        message = str(json.loads(text)["error"]["message"])
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return f"{url} {_SAID.get(status, f'does not answer as a Logos server does (HTTP {status})')}"
+    if status in _SAID:
+        return f"{url} {_SAID[status]}"
+    return message if status < _FAULTS else f"{url}: {message}"
+
+
+def _why(error: Exception) -> str:
+    import requests  # noqa: PLC0415
+
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not accepted"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "it did not answer in time"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "no connection"
+    return type(error).__name__
