@@ -389,7 +389,7 @@ async def test_a_pydantic_that_keeps_its_parts_elsewhere_changes_no_answer(
     """Our quick copy of the SDK's options knows how pydantic lays them out; where it is wrong the slow copy serves."""
     write_experiments(home)
     shift = LogosShift(providers={"lab": ours.Provider(base_url="http://127.0.0.1:9/v1")})
-    monkeypatch.setattr(C + "endpoints._set", fail)
+    monkeypatch.setattr(C + "endpoints._extra", fail)
     await call_all(answers, returned, shift)
     assert "internal_error" not in shift.stats()
 
