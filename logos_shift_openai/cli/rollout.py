@@ -57,12 +57,16 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Begin a rollout at the first share of its ladder, with the experiment if it is new."""
+    from logos_shift_openai.core.config import ConfigError  # noqa: PLC0415
     from logos_shift_openai.core.policy import policy_from  # noqa: PLC0415
     from logos_shift_openai.server import config_versions, experiments, rollouts  # noqa: PLC0415
 
     if (candidate is None) != (not model):
         raise typer.BadParameter("--model and --candidate belong together", param_hint="--candidate")
-    decides = policy_from(_read(policy))
+    try:
+        decides = policy_from(_read(policy))
+    except ConfigError as error:
+        raise CommandError(f"{policy}: {error}") from None
     with _looked(ctx.obj, create=True) as (store, home):
         rollouts.check_policy(decides)  # before anything is written
         if candidate is not None:

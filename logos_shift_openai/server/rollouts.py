@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 TICK_SECONDS: Final = 5.0
 _TRIES: Final = 10
+_AT_REST: Final = (*ENDED, "paused")  # a look decides nothing there
 _logger = logging.getLogger("logos_shift_openai.server")
 
 
@@ -81,7 +82,7 @@ def tick(store: Store, now: int, home: Path | None = None) -> list[tuple[str, De
         try:
             if home is not None and one.pending is not None:
                 _bring_file(store, home, one.experiment)
-            if one.state.phase not in ENDED:
+            if one.state.phase not in _AT_REST:
                 decision = _look(store, one, now, home)
                 if decision is not None:
                     kept.append((one.experiment, decision))
