@@ -225,12 +225,12 @@ def test_a_pause_stops_the_clocks():
 
 
 def test_resuming_a_paused_alarm_begins_a_new_run():
-    """Paused while the split was broken, it goes on at its share and hour, and its step books under the new run."""
+    """Paused while the split was broken, it goes on at its share; its hour and its counts begin anew, under the new run."""
     state = replace(ramped(500), alarm="success")
     paused = by_hand("pause", POLICY, state, Evidence(), START + HOUR).state
     back = by_hand("resume", POLICY, paused, Evidence(), START + DAY).state
     assert (back.phase, back.share, back.alarm, back.run, back.step.run) == ("ramping", 500, None, 2, 2)
-    assert back.waited == HOUR
+    assert (back.waited, back.step.since) == (0, START + DAY)
 
 
 def test_hands_have_their_phases():
