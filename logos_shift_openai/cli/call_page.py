@@ -96,12 +96,19 @@ def _route(call: dict[str, Any]) -> str:
     return f"{', '.join(parts)}: {why}"
 
 
+def _gate(said: dict[str, Any]) -> str:
+    sure = ", ".join(f"{by} {said[by]:.3g}" for by in ("mean", "least", "sequence") if by in said)
+    return ("passed" if said["passed"] else "held back") + (f": {sure}" if sure else "")
+
+
 def _ending(call: dict[str, Any]) -> Iterator[tuple[str, str]]:
     first = f", first token after {milliseconds(call['first_token_ms'])}" if call["first_token_ms"] else ""
     yield "took", milliseconds(call["duration_ms"]) + first
     if call["tokens_in"] is not None:
         cached = f" ({call['tokens_cached']} cached)" if call["tokens_cached"] else ""
         yield "tokens", f"{call['tokens_in']} in{cached}, {call['tokens_out'] or 0} out"
+    if call.get("gate"):
+        yield "gate", _gate(call["gate"])
     for attempt in call["attempts"]:
         at = f" at {attempt['provider']}" if attempt["provider"] else ""
         end = "ok" if attempt["ok"] else f"failed: {_error(attempt['error'])}"

@@ -14,7 +14,7 @@ import openai
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from logos_shift_openai.core.flow import falls_back
+from logos_shift_openai.core.flow import NOT_SURE_TYPE, falls_back
 from logos_shift_openai.core.records import CallError
 
 from .guard import guarded
@@ -47,6 +47,8 @@ class Call:
     error: CallError | None = None
     flow: Flow | None = None
     breaker: Breaker | None = None
+    gate: dict[str, Any] | None = None  # how sure the candidate was, where it has a gate
+    hides_logprobs = False  # those that only the gate asked for
     name: str | None = None
     complete = True
     ended = False
@@ -128,6 +130,10 @@ class Call:
         if self.first_token is None:
             self.first_token = _clock() - self.started
 
+    def released(self) -> None:
+        """Note that a stream which was held back comes to the caller now."""
+        self.first_token = _clock() - self.started
+
     def read_whole(self) -> None:
         """Note that the answer has been read to its end."""
         self.whole = True
@@ -144,7 +150,7 @@ class Call:
         provider = experiment.candidate.provider if experiment is not None else None
         self.attempts.append((variant, model, provider, now - since, error))
         if self.breaker is not None:
-            if error is None:
+            if error is None or error.type == NOT_SURE_TYPE:
                 self.breaker.succeeded()
             elif falls_back(error):
                 self.breaker.failed(now)
@@ -235,6 +241,8 @@ def changed(body: Mapping[str, Any], route: Route) -> dict[str, Any]:
     new = {params.rename.get(key, key): value for key, value in body.items() if key not in dropped}
     new.update(params.set)
     new["model"] = candidate.model
+    if candidate.gate is not None:
+        new["logprobs"] = True
     if candidate.prune and isinstance(new.get("messages"), list):
         new["messages"] = pruned(new["messages"], candidate.prune)
     return new

@@ -18,6 +18,7 @@ from logos_shift_openai.core.flow import BASELINE, Outcome, Try
 
 from .call import Call, changed, described, encode, tag
 from .endpoints import copied
+from .gated import gated
 from .guard import guarded
 from .streams import adopt, watch
 
@@ -131,12 +132,14 @@ def _for_candidate(
         resend = _resend_async if in_loop else _resend
         call.resend = resend(call, plain, options, rest)
     sent.post_parser = _parser(call, options.post_parser)
-    if experiment.fallback.enabled and rest[0] is not str and not _is_raw(sent.headers):
+    if experiment.candidate.gate is not None:
+        sent.post_parser = gated(call, experiment.candidate.gate, sent.post_parser)
+    if experiment.fallback.enabled and rest[0] is not str and not is_raw(sent.headers):
         sent.post_parser = _judge(call.endpoint, sent.post_parser)
     return send, sent
 
 
-def _is_raw(headers: Any) -> bool:
+def is_raw(headers: Any) -> bool:
     """Tell whether the caller asked for the raw response, which he parses himself when it is his already."""
     return bool(headers) and isinstance(headers, Mapping) and any(name.lower() == _RAW for name in headers)
 

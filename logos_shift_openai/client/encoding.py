@@ -122,6 +122,7 @@ class Encoder:
                 for one in asked.media + (answered.media if answered else ())
             ),
             sdk=SDK,
+            gate=call.gate,
             bodies=bodies,
         )
         return call_line(record)
@@ -169,6 +170,8 @@ def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | Non
             complete = folded.complete and error is None
             provider_id = folded.provider_id
             if folded.body is not None:
+                if call.hides_logprobs:
+                    _without_logprobs(folded.body)
                 response = encode(folded.body)
             if error is None and folded.error is not None:
                 error = _stream_error(folded.error)
@@ -198,6 +201,12 @@ def _id_of(response: bytes) -> str | None:
         return None
     found = found.get("id") if isinstance(found, dict) else None
     return found if isinstance(found, str) and found else None
+
+
+def _without_logprobs(body: Mapping[str, Any]) -> None:
+    """Leave out what only the gate asked for."""
+    for choice in body.get("choices") or ():
+        choice["logprobs"] = None
 
 
 def _without_vectors(response: bytes) -> bytes:

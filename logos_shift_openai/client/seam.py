@@ -16,7 +16,7 @@ from logos_shift_openai.core.routing import NO_CONFIG, ROUTE_FALSE, ROUTING_OFF,
 
 from .call import Call
 from .context import EMPTY, CallContext, current, is_ours, read_headers
-from .drive import drive, drive_async
+from .drive import drive, drive_async, is_raw
 from .endpoints import ENDPOINT_OF_URL, ROUTED, body_of, conversation_of, new_id, user_of
 from .guard import guarded
 from .logos_shift import LogosShift
@@ -140,7 +140,7 @@ def _begun(shift: LogosShift, client: Any, options: Any, endpoint: str, said: Ca
     if stream and isinstance(body.get("n"), int):
         call.choices = body["n"]
     if chosen.use_candidate:
-        _toward_candidate(call, client)
+        _toward_candidate(call, client, options.headers)
     if call.logged:
         call.snapshot_request()
     return call
@@ -183,13 +183,16 @@ def _route(
     )
 
 
-def _toward_candidate(call: Call, client: Any) -> None:
+def _toward_candidate(call: Call, client: Any, given: Any) -> None:
     """Open the way to the candidate, unless its breaker or a client bound to one deployment keeps the call away."""
     experiment = call.route.experiment
     assert experiment is not None
     breaker = call.runtime.breaker(experiment)
     if experiment.candidate.provider is None and getattr(client, "_azure_deployment", None):
         call.held_back("this Azure client is bound to one deployment")
+    elif experiment.candidate.gate is not None and (call.endpoint != "chat.completions" or is_raw(given)):
+        call.gate = {"passed": False}
+        call.held_back("the gate of the candidate cannot judge an answer of this kind")
     elif not breaker.allows(call.started):
         call.held_back("the breaker of the candidate is open")
     else:

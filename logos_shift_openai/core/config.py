@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from .gate import By, Gate
 from .strict import (
     ConfigError,
     Fields,
@@ -38,6 +39,7 @@ __all__ = [
     "ConfigError",
     "Experiment",
     "Fallback",
+    "Gate",
     "Params",
     "Rates",
     "RedactionRules",
@@ -81,6 +83,7 @@ class Candidate:
         provider: Name of an endpoint known to the client, or None for the caller's own client.
         prune: System texts that its training left out; removed from the prompt of its calls only.
         endpoints: Endpoints its provider speaks, `chat.completions` unless said otherwise.
+        gate: How sure it must be for its answer to be the caller's; None takes every answer.
     """
 
     model: str
@@ -88,6 +91,7 @@ class Candidate:
     params: Params = field(default_factory=Params)
     prune: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ("chat.completions",)
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,9 +331,20 @@ def _candidate(path: str, value: Any) -> Candidate:
         params=at.take("params", _params, default=Params()),
         prune=at.take("prompt", _prompt, default=()),
         endpoints=at.take("endpoints", list_of(one_of("chat.completions", "responses")), default=("chat.completions",)),
+        gate=at.take("gate", maybe(_gate), default=None),
     )
     at.done()
     return candidate
+
+
+def _gate(path: str, value: Any) -> Gate:
+    at = Fields(path, value)
+    gate = Gate(
+        least=at.take("least", number_in(1e-12, 1), required=True),
+        by=at.take("by", one_of(*get_args(By)), default="mean"),
+    )
+    at.done()
+    return gate
 
 
 def _fallback(path: str, value: Any) -> Fallback:

@@ -29,6 +29,9 @@ CANDIDATES_OWN_CODES: Final = frozenset(
     }
 )
 REFUSED_CODES: Final = frozenset({"content_policy_violation", "content_filter"})
+NOT_SURE_TYPE: Final = "NotSureError"
+"""How a candidate's attempt ends whose answer its gate holds back: no failure, and always the baseline's to answer."""
+
 # No status came: an `APIError` as such is an error event inside a stream.
 NO_ANSWER_TYPES: Final = frozenset(
     {
@@ -66,13 +69,16 @@ Flow = Generator[Try, Outcome, None]
 def flow(*, candidate_first: bool, fallback: bool) -> Flow:
     """Decide the attempts of one call.
 
+    An answer that the candidate's gate held back is the baseline's to give, whatever the experiment says of failures.
+
     Args:
         candidate_first: The route says candidate, and its breaker lets it through.
         fallback: The experiment wants a failed candidate answered by the baseline.
     """
     if candidate_first:
         outcome = yield CANDIDATE
-        if outcome.error is None or not (fallback and falls_back(outcome.error)):
+        error = outcome.error
+        if error is None or not (error.type == NOT_SURE_TYPE or (fallback and falls_back(error))):
             return
     yield BASELINE
 

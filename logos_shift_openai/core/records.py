@@ -71,6 +71,8 @@ class CallRecord:
         bucket: Where the hash put the unit, 0 to 9,999.
         duration_ms: From the caller's call to its end, milliseconds.
         first_token_ms: The same to the first bytes of a stream.
+        gate: Where the candidate has a confidence gate: whether its answer `passed`, how sure it was (`sequence`,
+            `mean`, `least`, probabilities), and the `usage` of an answer that was held back.
         bodies: False where the config asked to leave the bodies behind; of the answer its usage alone is kept then.
     """
 
@@ -104,6 +106,7 @@ class CallRecord:
     truncated: tuple[str, ...] = ()
     media: tuple[Mapping[str, JSON], ...] = ()
     sdk: str = ""
+    gate: Mapping[str, JSON] | None = None
     bodies: bool = True
 
 
@@ -217,8 +220,9 @@ def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901 - one rule a 
     for name, size in (("share", 10_000), ("bucket", 9_999)):
         if name in known and not 0 <= _whole(data, name) <= size:
             raise RecordError(f"{name}: {data[name]!r} is not in 0..{size}")
-    if not isinstance(data.get("metadata") or {}, dict):
-        raise RecordError("metadata: not an object")
+    for name in ("metadata", "gate"):
+        if not isinstance(data.get(name) or {}, dict):
+            raise RecordError(f"{name}: not an object")
     if not isinstance(known.get("bodies", True), bool):
         raise RecordError(f"bodies: {data['bodies']!r} is neither true nor false")
     known["id"] = call_id

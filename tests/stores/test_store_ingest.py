@@ -221,6 +221,7 @@ _NAMES = st.sampled_from(
         "truncated",
         "media",
         "sdk",
+        "gate",
         "call_id",
         "value",
         "label",

@@ -16,7 +16,7 @@ from msgspec import Meta, Raw, Struct
 
 from logos_shift_openai.core.records import CallRecord, RecordError, read_line
 
-from .rows import NO_METADATA, FeedbackRow, Head, Rest, call_rows, encode_rest, feedback_row
+from .rows import NO_METADATA, FeedbackRow, GateSaid, Head, Rest, call_rows, encode_rest, feedback_row
 from .schema import ID_LENGTH
 
 DEPTH_MAX: Final = 500
@@ -85,6 +85,7 @@ class _Call(Struct, tag_field="kind", tag="call"):
     truncated: list[str] | None = None
     media: list[dict[str, Raw]] | None = None
     sdk: str | None = None
+    gate: GateSaid | None = None
     bodies: bool | None = None
 
 
@@ -181,7 +182,7 @@ def _head(call: _Call, received: int) -> Head:
             call.name, unit.kind if unit else None, unit.id if unit else None, call.user_id, call.conversation_id,
             metadata, provider, call.share, call.bucket, call.why or "", call.config_version,
             error.status if error else None, error.code if error else None, error.message if error else None,
-            call.sdk or "",
+            call.sdk or "", call.gate,
         )
     )  # fmt: skip
     return Head(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from logos_shift_openai.core.records import Attempt, CallRecord, FeedbackRecord, RecordError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
 
 Row = dict[str, Any]
+Chance: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Head(Struct):
@@ -54,6 +55,16 @@ _NOTHING: Final = b"{}"
 NO_METADATA: Final = Raw(_NOTHING)
 
 
+class GateSaid(Struct, omit_defaults=True):
+    """What a candidate's confidence gate said of its answer; see `core.records.CallRecord`."""
+
+    passed: bool
+    sequence: Chance | None = None
+    mean: Chance | None = None
+    least: Chance | None = None
+    usage: dict[str, int] | None = None
+
+
 class Rest(Struct, omit_defaults=True):
     """What of a head nobody filters or counts by: one JSON text, which takes a fifth of the columns it stands for."""
 
@@ -72,6 +83,7 @@ class Rest(Struct, omit_defaults=True):
     error_code: str | None = None
     error_message: str | None = None
     sdk: str = ""
+    gate: GateSaid | None = None
 
 
 class FeedbackRow(Struct):
@@ -182,6 +194,8 @@ def head_of(row: RowMapping | Row, packed: bytes) -> Row:
     if row["error_type"] is not None:
         said = {part: getattr(rest, f"error_{part}") for part in ("status", "code", "message")}
         head["error"] = {"type": row["error_type"], **said}
+    if rest.gate is not None:
+        head["gate"] = msgspec.to_builtins(rest.gate)
     return head
 
 
@@ -237,7 +251,15 @@ def _rest(call: CallRecord, last: Attempt | None) -> Rest:
         error_status=status,
         error_code=_text("error.code", error and error.code),
         error_message=_text("error.message", error and error.message),
+        gate=None if call.gate is None else _gate(call.gate),
     )
+
+
+def _gate(said: Any) -> GateSaid:
+    try:
+        return msgspec.convert(said, GateSaid)
+    except msgspec.ValidationError as error:
+        raise RecordError(f"gate: {error}") from None
 
 
 def _attempt(attempt: Attempt) -> Row:
