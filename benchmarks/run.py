@@ -29,6 +29,7 @@ SCRIPTS = (
     "exit_time",
     "delivery",
     "other_costs",
+    "confidence_gate",
 )
 
 

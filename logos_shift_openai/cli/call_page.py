@@ -79,6 +79,8 @@ def _facts(call: dict[str, Any], now: int) -> Iterator[tuple[str, str]]:
         at = f" at {call['served_provider']}" if call["served_provider"] else ""
         yield "answered by", call["served_model"] + at
     yield "route", _route(call)
+    if call.get("gate"):
+        yield "gate", _gate(call["gate"])
     yield from _ending(call)
 
 
@@ -107,8 +109,6 @@ def _ending(call: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if call["tokens_in"] is not None:
         cached = f" ({call['tokens_cached']} cached)" if call["tokens_cached"] else ""
         yield "tokens", f"{call['tokens_in']} in{cached}, {call['tokens_out'] or 0} out"
-    if call.get("gate"):
-        yield "gate", _gate(call["gate"])
     for attempt in call["attempts"]:
         at = f" at {attempt['provider']}" if attempt["provider"] else ""
         end = "ok" if attempt["ok"] else f"failed: {_error(attempt['error'])}"

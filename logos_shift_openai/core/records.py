@@ -203,7 +203,7 @@ def read_line(line: bytes) -> CallRecord | FeedbackRecord:
     raise RecordError(f"kind: {kind!r} is neither 'call' nor 'feedback'")
 
 
-def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901 - one rule a field
+def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901, PLR0912 - one rule a field
     known = {name: data[name] for name in CallRecord.__dataclass_fields__ if data.get(name) is not None}
     call_id = _text(data, "id", required=True)
     endpoint = _text(data, "endpoint", required=True)
