@@ -13,13 +13,25 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from logos_shift_openai.cli import calls, demo, doctor, experiment, feedback, keys, rollout, serve, stats, store
+from logos_shift_openai.cli import (
+    calls,
+    demo,
+    doctor,
+    experiment,
+    feedback,
+    imports,
+    keys,
+    rollout,
+    serve,
+    stats,
+    store,
+)
 from logos_shift_openai.cli.output import CommandError, warn
 from logos_shift_openai.cli.session import Place
 from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.home import default_home
 
-_ORDER = ("demo", "calls", "stats", "feedback", "experiment", "rollout", "serve", "keys", "store", "doctor")
+_ORDER = ("demo", "calls", "stats", "feedback", "import", "experiment", "rollout", "serve", "keys", "store", "doctor")
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 
@@ -64,6 +76,7 @@ app.add_typer(store.app, name="store")
 app.command(name="serve", short_help="Run the server.", epilog=serve.EXAMPLE)(serve.serve)
 app.command(name="stats", short_help="Count per variant.", epilog=stats.EXAMPLE)(stats.stats)
 app.command(name="feedback", short_help="Say how good a call was.", epilog=feedback.EXAMPLE)(feedback.feedback)
+app.command(name="import", short_help="Take in logs kept elsewhere.", epilog=imports.EXAMPLE)(imports.import_)
 app.command(name="demo", short_help="Show the whole round on real questions.", epilog=demo.EXAMPLE)(demo.demo)
 app.command(name="doctor", short_help="Look for common mistakes.", epilog=doctor.EXAMPLE)(doctor.doctor)
 

@@ -21,6 +21,7 @@ COMMANDS = [
     "calls export",
     "stats",
     "feedback",
+    "import",
     "experiment",
     "experiment start",
     "experiment share",
