@@ -144,6 +144,8 @@ class Runtime:
         """Count what was recorded, sent, spooled and dropped, by reason; the config's version and age in seconds."""
         config = self.config
         return {
+            "recorded": 0,
+            "sent": 0,
             **self.counters.snapshot(),
             "open": len(self._open),
             "spool_bytes": self.spool.usage,
