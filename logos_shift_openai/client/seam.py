@@ -21,6 +21,9 @@ from .endpoints import ENDPOINT_OF_URL, ROUTED, body_of, conversation_of, new_id
 from .guard import guarded
 from .logos_shift import LogosShift
 
+if TYPE_CHECKING:
+    from logos_shift_openai.core.config import Experiment
+
 
 class _Joined:
     """What both mixins share: the `LogosShift` of a client, and what its default headers said."""
@@ -190,8 +193,16 @@ def _toward_candidate(call: Call, client: Any) -> None:
     breaker = call.runtime.breaker(experiment)
     if experiment.candidate.provider is None and getattr(client, "_azure_deployment", None):
         call.held_back("this Azure client is bound to one deployment")
+    elif not _has_examples(call, experiment):
+        call.runtime.counters.add("examples_missing")
+        call.held_back("the examples of the candidate are not here yet")
     elif not breaker.allows(call.started):
         call.held_back("the breaker of the candidate is open")
     else:
         call.breaker = breaker
         call.flow = flow(candidate_first=True, fallback=experiment.fallback.enabled)
+
+
+def _has_examples(call: Call, experiment: Experiment) -> bool:
+    asked = experiment.candidate.examples
+    return asked is None or call.runtime.examples.get(asked.index) is not None
