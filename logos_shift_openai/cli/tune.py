@@ -98,6 +98,8 @@ def start(
         if not fresh and not as_json:
             typer.echo("That job is there already.")
         job = _advanced(shop, job.id)
+        if tuner is TunerName.none and job.state == "running":
+            job = _advanced(shop, job.id)  # there is nothing to wait for
         if watch:
             job = _followed(shop, job, as_json=as_json)
         _show(job, as_json=as_json)

@@ -125,14 +125,13 @@ def open_job(
     """
     asked = json.dumps([tuner, edition, asdict(settings)], sort_keys=True)
     with store.writing() as connection:
-        count = 0
-        for one in _all(connection, edition):
-            if one.tuner != tuner or one.settings != settings:
-                continue
-            count += 1
-            if one.state in OPEN or one.state in STUCK or (one.state == "succeeded" and not again):
-                return one, False
-        key = hashlib.sha256(f"{asked}\n{count}".encode()).hexdigest()[:24]
+        same = [one for one in _all(connection, edition) if (one.tuner, one.settings) == (tuner, settings)]
+        there = [one for one in same if one.state in OPEN or one.state in STUCK]
+        if not again:
+            there += [one for one in same if one.state == "succeeded"]
+        if there:
+            return there[0], False
+        key = hashlib.sha256(f"{asked}\n{len(same)}".encode()).hexdigest()[:24]
         job = TuningJob(
             f"tune-{key[:12]}", key, tuner, edition, settings, "new", 0, False, 0, None, None,
             "asked for", "", None, (), now, now, now, deadline,
@@ -195,7 +194,7 @@ def save(connection: Connection, before: TuningJob, after: TuningJob) -> TuningJ
 
 
 def _all(connection: Connection, edition: str) -> list[TuningJob]:
-    query = select(tuning_jobs).where(tuning_jobs.c.edition == edition)
+    query = select(tuning_jobs).where(tuning_jobs.c.edition == edition).order_by(tuning_jobs.c.created.desc())
     return [_job(row) for row in connection.execute(query).mappings()]
 
 

@@ -20,6 +20,7 @@ from logos_shift_openai.server.store.database import StoreError
 
 from .edition import Edition, EditionError, read_edition
 from .jobs import OPEN, STUCK, TuningJob, find_job, save
+from .problems import without_keys
 from .protocol import AwayError, NotServedError, RefusedError, Task, TunerError, UnsureError
 
 if TYPE_CHECKING:
@@ -249,6 +250,9 @@ def _later(shop: Workshop) -> int:
 
 
 def _keep(shop: Workshop, job: TuningJob, **values: Any) -> TuningJob:
+    for name in ("said", "next_step"):
+        if name in values:
+            values[name] = without_keys(values[name])  # the last place before the store, whoever said it
     after = replace(job, **{"updated": shop.now(), **values})
     with shop.store.writing() as connection:
         saved = save(connection, job, after)

@@ -143,7 +143,9 @@ def body_of(task: Task, train: str, heldout: str | None) -> dict[str, Any]:
         "model": settings.model,
         "training_file": train,
         "suffix": f"{(settings.suffix or 'logos')[:39]}-{task.key}",
-        "training_method": {"method": "dpo" if settings.method == "dpo" else "sft"},
+        "training_method": {"method": "dpo"}
+        if settings.method == "dpo"
+        else {"method": "sft", "train_on_inputs": False},
         "training_type": {"type": "Lora", "lora_r": 16, "lora_alpha": 32},
     }
     if heldout is not None:
