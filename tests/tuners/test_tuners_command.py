@@ -165,6 +165,10 @@ def test_the_deploy_step_names_what_answers(tmp_path):
     assert run_hook([sys.executable, "-c", "print('ok')"], "ft-1") == "ft-1"
     with pytest.raises(AwayError, match="code 1: no quota"):
         run_hook([sys.executable, "-c", "raise SystemExit('no quota')"], "ft-1")
+    with pytest.raises(AwayError, match=r"within 0\.05 seconds"):
+        run_hook([sys.executable, "-c", "import time; time.sleep(600)"], "ft-1", seconds=0.05)
+    with pytest.raises(AwayError, match="could not be run"):
+        run_hook(["/no/such/program"], "ft-1")
 
 
 def test_the_script_of_the_recipe_is_python():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "tuning"
 _TAIL_BYTES: Final = 256 * 1024
 _POINTS: Final = 200
+_HOOK_SECONDS: Final = 900.0
 
 
 class CommandTuner:
@@ -145,21 +146,32 @@ def environment(task: Task, folder: Path) -> dict[str, str]:
     return told
 
 
-def run_hook(command: Sequence[str], model: str) -> str:
+def run_hook(command: Sequence[str], model: str, *, seconds: float = _HOOK_SECONDS) -> str:
     """Run a deploy step: it gets the model in LOGOS_SHIFT_TUNED_MODEL and prints the name that answers.
+
+    Args:
+        command: The program and its arguments.
+        model: The tuned model.
+        seconds: How long it may take.
 
     Raises:
         AwayError: it failed; it is run again later.
     """
-    done = subprocess.run(  # noqa: S603 - the user's own command
-        list(command),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        env={**os.environ, "LOGOS_SHIFT_TUNED_MODEL": model},
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own command
+            list(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=seconds,
+            env={**os.environ, "LOGOS_SHIFT_TUNED_MODEL": model},
+        )
+    except subprocess.TimeoutExpired:
+        raise AwayError(f"the deploy step did not end within {seconds:g} seconds") from None
+    except OSError as error:
+        raise AwayError(f"the deploy step could not be run: {error.strerror}") from None
     lines = [line for line in done.stdout.split("\n") if line.strip()]
     if done.returncode != 0:
         said = ([*done.stderr.splitlines()] or [""])[-1]
