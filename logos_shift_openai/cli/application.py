@@ -25,13 +25,27 @@ from logos_shift_openai.cli import (
     serve,
     stats,
     store,
+    tune,
 )
 from logos_shift_openai.cli.output import CommandError, warn
 from logos_shift_openai.cli.session import Place
 from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.home import default_home
 
-_ORDER = ("demo", "calls", "stats", "feedback", "import", "experiment", "rollout", "serve", "keys", "store", "doctor")
+_ORDER = (
+    "demo",
+    "calls",
+    "stats",
+    "feedback",
+    "import",
+    "experiment",
+    "rollout",
+    "tune",
+    "serve",
+    "keys",
+    "store",
+    "doctor",
+)
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 
@@ -71,6 +85,7 @@ app = typer.Typer(
 app.add_typer(calls.app, name="calls")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(tune.app, name="tune")
 app.add_typer(keys.app, name="keys")
 app.add_typer(store.app, name="store")
 app.command(name="serve", short_help="Run the server.", epilog=serve.EXAMPLE)(serve.serve)

@@ -95,6 +95,9 @@ def start(
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Parameter to leave out.")] = None,
     rename: Annotated[list[str] | None, typer.Option(metavar="OLD=NEW", help="Parameter to rename.")] = None,
+    examples: Annotated[
+        str | None, typer.Option(metavar="INDEX=COUNT", help="Examples in its prompt, as `tune` names them.")
+    ] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -113,6 +116,7 @@ def start(
         drop=tuple(drop or ()),
         rename=dict(_pair("--rename", one) for one in rename or ()),
         set={name: _value(text) for name, text in (_pair("--set", one) for one in set_ or ())},
+        examples=_examples(examples),
     )
     server = _server(url)
     _change(
@@ -265,6 +269,15 @@ def _set_state(place: Place, url: str | None, key: str, verb: str, *, as_json: b
         lambda: server.act(key, verb) if server else experiments.set_state(place.home, key, _STATES[verb]),
         as_json=as_json,
     )
+
+
+def _examples(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    index, count = _pair("--examples", text)
+    if not count.isdecimal():
+        raise typer.BadParameter(f"{count!r} is no number of examples", param_hint="--examples")
+    return {"index": index, "count": int(count)}
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

@@ -60,6 +60,8 @@ class Remote:
             "rename": dict(plan.rename),
             "set": dict(plan.set),
         }
+        if plan.examples is not None:
+            body["examples"] = dict(plan.examples)
         return self._one("POST", "", body)
 
     def set_share(self, key: str, share: int) -> Experiment:

@@ -24,6 +24,7 @@ from logos_shift_openai.core.redaction import Redaction
 from .config_source import FileSource, UrlSource
 from .counters import Counters
 from .encoding import Encoder
+from .example_files import ExampleFiles
 from .guard import guarded
 from .recorder import Recorder
 from .spool import Spool
@@ -63,6 +64,9 @@ class Runtime:
         self.recorder = Recorder(self._encode, self.spool, self.counters)
         wire = None if settings.url is None else Wire(settings.url, settings.api_key)
         self.uploader = None if wire is None else Uploader(self.spool, wire, self.counters)
+        # A wire of its own: a session belongs to one thread.
+        asked = None if settings.url is None else Wire(settings.url, settings.api_key)
+        self.examples = ExampleFiles(settings.home, asked, self.counters)
         self.source = self._source(settings, wire)
         self.source.load()
         _all.add(self)
@@ -84,6 +88,7 @@ class Runtime:
         if self._settings.url is None:
             log.info("no LOGOS_SHIFT_URL is set; records stay in %s", self._settings.home)
         self.source.start()
+        self.examples.start()
         if self.uploader is not None:
             self.uploader.start()
 
@@ -101,6 +106,10 @@ class Runtime:
             raise ConfigError(f"redaction: {error}") from None
         self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling)
         self.config = config
+        candidates = (one.candidate for one in config.experiments if one.state != "stopped")
+        self.examples.want({one.examples.index for one in candidates if one.examples is not None})
+        if self.started:
+            self.examples.start()
         return config.poll_seconds
 
     def _encode(self, item: Any) -> bytes:
@@ -181,6 +190,7 @@ class Runtime:
         if self.uploader is not None:
             guarded(self, self.uploader.close, deadline)
         guarded(self, self.source.stop, 0.0)
+        guarded(self, self.examples.stop, 0.0)
         guarded(self, self.spool.close, max(0.0, deadline - time.monotonic()))
 
     def after_fork(self) -> None:

@@ -21,6 +21,9 @@ from .endpoints import ENDPOINT_OF_URL, ROUTED, body_of, conversation_of, new_id
 from .guard import guarded
 from .logos_shift import LogosShift
 
+if TYPE_CHECKING:
+    from logos_shift_openai.core.config import Experiment
+
 
 class _Joined:
     """What both mixins share: the `LogosShift` of a client, and what its default headers said."""
@@ -193,8 +196,16 @@ def _toward_candidate(call: Call, client: Any, given: Any) -> None:
     elif experiment.candidate.gate is not None and (call.endpoint != "chat.completions" or is_raw(given)):
         call.gate = {"passed": False}
         call.held_back("the gate of the candidate cannot judge an answer of this kind")
+    elif not _has_examples(call, experiment):
+        call.runtime.counters.add("examples_missing")
+        call.held_back("the examples of the candidate are not here yet")
     elif not breaker.allows(call.started):
         call.held_back("the breaker of the candidate is open")
     else:
         call.breaker = breaker
         call.flow = flow(candidate_first=True, fallback=experiment.fallback.enabled)
+
+
+def _has_examples(call: Call, experiment: Experiment) -> bool:
+    asked = experiment.candidate.examples
+    return asked is None or call.runtime.examples.get(asked.index) is not None

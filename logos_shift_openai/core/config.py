@@ -37,6 +37,7 @@ __all__ = [
     "Candidate",
     "Config",
     "ConfigError",
+    "Examples",
     "Experiment",
     "Fallback",
     "Gate",
@@ -57,6 +58,8 @@ SHARE_MAX: Final = 10_000
 _NOTHING: Final[Mapping[str, Any]] = {}
 _ANY: Final[tuple[str, ...]] = ("*",)
 _NONE: Final[tuple[str, ...]] = ()
+_CONTENT: Final = re.compile(r"[0-9a-f]{64}")
+_MOST_EXAMPLES: Final = 32
 _REMEMBERED: Final = 1_000  # the names that a config remembers come from callers: no more than this
 
 
@@ -76,6 +79,19 @@ class Params:
 
 
 @dataclass(frozen=True, slots=True)
+class Examples:
+    """The nearest logged examples that go into a candidate's prompt.
+
+    Args:
+        index: Name of their file, the SHA-256 of its content.
+        count: How many, 1 to 32.
+    """
+
+    index: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """The model that may take over.
 
@@ -84,6 +100,7 @@ class Candidate:
         prune: System texts that its training left out; removed from the prompt of its calls only.
         endpoints: Endpoints its provider speaks, `chat.completions` unless said otherwise.
         gate: How sure it must be for its answer to be the caller's; None takes every answer.
+        examples: The nearest logged examples in its prompt; for chat completions alone.
     """
 
     model: str
@@ -92,6 +109,7 @@ class Candidate:
     prune: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ("chat.completions",)
     gate: Gate | None = None
+    examples: Examples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +341,27 @@ def _prompt(path: str, value: Any) -> tuple[str, ...]:
     return prune
 
 
+def _examples(path: str, value: Any) -> Examples:
+    at = Fields(path, value)
+    examples = Examples(
+        index=at.take("index", _content_name, required=True), count=at.take("count", _count, required=True)
+    )
+    at.done()
+    return examples
+
+
+def _content_name(path: str, value: Any) -> str:
+    if not isinstance(value, str) or not _CONTENT.fullmatch(value):
+        raise ConfigError(f"{path}: {shown(value)} is not a SHA-256 in 64 small hexadecimal digits")
+    return value
+
+
+def _count(path: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST_EXAMPLES:
+        raise ConfigError(f"{path}: {shown(value)} is not in 1..{_MOST_EXAMPLES}")
+    return value
+
+
 def _candidate(path: str, value: Any) -> Candidate:
     at = Fields(path, value)
     candidate = Candidate(
@@ -332,8 +371,11 @@ def _candidate(path: str, value: Any) -> Candidate:
         prune=at.take("prompt", _prompt, default=()),
         endpoints=at.take("endpoints", list_of(one_of("chat.completions", "responses")), default=("chat.completions",)),
         gate=at.take("gate", maybe(_gate), default=None),
+        examples=at.take("examples", _examples, default=None),
     )
     at.done()
+    if candidate.examples is not None and candidate.endpoints != ("chat.completions",):
+        raise ConfigError(f"{path}.examples: they go into chat completions alone, see {path}.endpoints")
     return candidate
 
 

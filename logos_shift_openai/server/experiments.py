@@ -54,6 +54,7 @@ class Plan:
         drop: Parameters left out for the candidate.
         rename: Parameters it knows by another name.
         set: Parameters with values of its own.
+        examples: `index` and `count` of the examples in its prompt; None for none.
     """
 
     key: str
@@ -67,6 +68,7 @@ class Plan:
     drop: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     set: Mapping[str, Any] = field(default_factory=dict)
+    examples: Mapping[str, Any] | None = None
 
 
 def config_path(home: Path) -> Path:
@@ -210,6 +212,8 @@ def _planned(plan: Plan, salt: str) -> Document:
         candidate["provider"] = plan.provider
     if params:
         candidate["params"] = params
+    if plan.examples is not None:
+        candidate["examples"] = dict(plan.examples)
     return {
         "key": plan.key,
         "dataset": plan.dataset,

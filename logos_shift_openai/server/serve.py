@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ from .keys import create_first_key
 from .retention import retention
 from .rollouts import tick_step
 from .service import Service
+from .tuners.step import TuningStep, workshop
 from .worker import StoreLease, Worker, holder_name
 
 if TYPE_CHECKING:
@@ -137,6 +139,7 @@ def make_service(
     no_auth: bool = False,
     cors_origins: Sequence[str] = (),
     background: bool = True,
+    home: Path | None = None,
 ) -> Service:
     """Put a service together.
 
@@ -146,9 +149,13 @@ def make_service(
         no_auth: Whether everybody on this machine may do everything.
         cors_origins: Origins of web pages that may give feedback.
         background: Whether this process may do the background work.
+        home: Where editions lie; None for a server that tunes nothing.
     """
-    worker = Worker(store, steps(), StoreLease(store, holder_name())) if background else None
-    return Service(store, limits=limits, no_auth=no_auth, cors_origins=cors_origins, worker=worker)
+    holder = holder_name()
+    shop = None if home is None else workshop(store, home, holder, lambda: time.time_ns() // 1_000_000)
+    tuning = [] if shop is None else [("tuning", TuningStep(shop))]
+    worker = Worker(store, [*steps(), *tuning], StoreLease(store, holder)) if background else None
+    return Service(store, limits=limits, no_auth=no_auth, cors_origins=cors_origins, worker=worker, shop=shop)
 
 
 def steps() -> list[tuple[str, Step]]:

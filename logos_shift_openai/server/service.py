@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from .store.database import Store
+    from .tuners.machine import Workshop
     from .worker import Worker
 
 _T = TypeVar("_T")
@@ -46,6 +47,7 @@ class Service:
         no_auth: Whether everybody may do everything; the server then answers its own machine alone.
         cors_origins: Origins of web pages that may give feedback, `*` for all.
         worker: The background work, if this process may do it.
+        shop: What starting a tuning job needs; None where there is no folder of editions.
         now: Milliseconds since 1970.
         clock: Seconds that never go back.
     """
@@ -58,6 +60,7 @@ class Service:
         no_auth: bool = False,
         cors_origins: Collection[str] = (),
         worker: Worker | None = None,
+        shop: Workshop | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +69,7 @@ class Service:
         self.no_auth = no_auth
         self.cors_origins = frozenset(origin.encode() for origin in cors_origins)
         self.worker = worker
+        self.shop = shop
         self.now = now
         self.clock = clock
         self.started = now()
@@ -121,13 +125,25 @@ class Service:
             StoreError: it cannot be read.
             BusyError: too many ask already.
         """
-        if self._reading >= self.limits.reads and not always:
-            raise BusyError
 
         def run() -> _T:
             with self.store.reading() as connection:
                 return ask(connection)
 
+        return await self.look(run, always=always)
+
+    async def look(self, run: Callable[[], _T], *, always: bool = False) -> _T:
+        """Do something that waits, in a reader's thread.
+
+        Args:
+            run: What to do.
+            always: As for `read`.
+
+        Raises:
+            BusyError: too many ask already.
+        """
+        if self._reading >= self.limits.reads and not always:
+            raise BusyError
         self._reading += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)

@@ -38,6 +38,12 @@ COMMANDS = [
     "rollout promote",
     "rollout rollback",
     "rollout history",
+    "tune",
+    "tune start",
+    "tune status",
+    "tune watch",
+    "tune list",
+    "tune cancel",
     "serve",
     "keys",
     "keys create",
@@ -66,7 +72,7 @@ def test_help_is_as_written_down(cli: Any, command: str) -> None:
         path.write_text(text + "\n", encoding="utf-8")
     assert text + "\n" == path.read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 80
-    if command not in {"calls", "experiment", "keys", "rollout", "store"}:
+    if command not in {"calls", "experiment", "keys", "rollout", "store", "tune"}:
         assert "Example:" in text
 
 

@@ -24,6 +24,8 @@ BACKGROUND = (
     "uploader",
     "wire",
     "config_source",
+    "example_files",
+    "seam",
     "runtime",
     "logos_shift",
 )

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -219,3 +219,36 @@ decisions: Final = Table(
     Column("document", Text, nullable=False),  # `core.rollout.decision_json` and the rows of the evidence
 )
 Index("decisions_experiment", decisions.c.experiment, decisions.c.id)
+
+tuning_jobs: Final = Table(
+    "tuning_jobs",
+    tables,
+    Column("id", Id, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),  # names the job to its provider
+    Column("tuner", String(32), nullable=False),
+    Column("edition", String(ID_LENGTH), nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("turn", Integer, nullable=False),  # counts its changes, so that of two writers one notices
+    Column("cancel", Boolean, nullable=False),  # asked for, not done yet
+    Column("attempts", Integer, nullable=False),  # failures in a row
+    Column("handle", Text),
+    Column("candidate", Text),
+    Column("said", Text, nullable=False),
+    Column("next_step", Text, nullable=False),
+    Column("fraction", Float),
+    Column("points", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+)
+Index("tuning_jobs_due", tuning_jobs.c.state, tuning_jobs.c.due)
+
+example_indexes: Final = Table(
+    "example_indexes",
+    tables,
+    Column("name", String(64), primary_key=True),  # SHA-256 of the content
+    Column("content", LargeBinary, nullable=False),  # compressed with zlib
+    Column("at", BigInteger, nullable=False),
+)
