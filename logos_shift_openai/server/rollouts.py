@@ -29,6 +29,8 @@ from logos_shift_openai.core.rollout_state import ENDED, State, state_from
 from .config_versions import change_within, live_config, live_version
 from .experiments import Document, ExperimentError, read_config, set_share, share_in
 from .measures import MEASURED, evidence_of
+from .notifications.outbox import new_id, notify
+from .notifications.rules import decision_event, kind_of
 from .store.database import StoreConflictError
 from .store.schema import decisions, rollouts
 
@@ -248,11 +250,23 @@ def _write(
             _keep_state(connection, key, before, policy, decision.state, now, pending)
             values = {"experiment": key, "at": now, **row, "config_version": version, "document": document}
             connection.execute(insert(decisions).values(**values))
+            _tell(connection, key, before, decision, now, home)
             break
     else:
         raise ExperimentError("others change the config all the time; try again")
     if home is not None and pending is not None:
         _bring_file(store, home, key)
+
+
+def _tell(
+    connection: Connection, key: str, before: Rollout | None, decision: Decision, now: int, home: Path | None
+) -> None:
+    """Put what people must hear of into the outbox, in the decision's own transaction."""
+    kind = kind_of(None if before is None else before.state, decision)
+    if kind is not None:
+        experiment = _experiment(connection, key, home)
+        dataset = None if experiment is None or experiment.dataset == "*" else experiment.dataset
+        notify(connection, decision_event(new_id(now), key, dataset, kind, decision))
 
 
 class _AgainError(Exception):

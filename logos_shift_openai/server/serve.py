@@ -20,6 +20,7 @@ from .config_versions import adopt_embedded
 from .dictionaries import train_due
 from .fold import fold
 from .keys import create_first_key
+from .notifications.delivery import Delivery
 from .retention import retention
 from .rollouts import tick_step
 from .service import Service
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from .limits import Limits
+    from .notifications.channels import Channel
     from .store.database import Store
     from .worker import Step
 
@@ -137,6 +139,7 @@ def make_service(
     no_auth: bool = False,
     cors_origins: Sequence[str] = (),
     background: bool = True,
+    channels: Sequence[Channel] = (),
 ) -> Service:
     """Put a service together.
 
@@ -146,14 +149,22 @@ def make_service(
         no_auth: Whether everybody on this machine may do everything.
         cors_origins: Origins of web pages that may give feedback.
         background: Whether this process may do the background work.
+        channels: What notifications are told on.
     """
-    worker = Worker(store, steps(), StoreLease(store, holder_name())) if background else None
-    return Service(store, limits=limits, no_auth=no_auth, cors_origins=cors_origins, worker=worker)
+    worker = Worker(store, steps(channels), StoreLease(store, holder_name())) if background else None
+    return Service(store, limits=limits, no_auth=no_auth, cors_origins=cors_origins, worker=worker, channels=channels)
 
 
-def steps() -> list[tuple[str, Step]]:
+def steps(channels: Sequence[Channel] = ()) -> list[tuple[str, Step]]:
     """List the background steps."""
-    return [("fold", fold), ("dictionaries", train_due), ("retention", retention), ("rollouts", tick_step)]
+    told = Delivery(channels).step
+    return [
+        ("fold", fold),
+        ("dictionaries", train_due),
+        ("retention", retention),
+        ("rollouts", tick_step),
+        ("notifications", told),
+    ]
 
 
 def prepare(store: Store, home: Path | None, now: int, *, no_auth: bool) -> str | None:

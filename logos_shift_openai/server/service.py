@@ -20,10 +20,11 @@ from .metrics import Metrics
 from .store.database import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import Connection
 
+    from .notifications.channels import Channel
     from .store.database import Store
     from .worker import Worker
 
@@ -46,6 +47,7 @@ class Service:
         no_auth: Whether everybody may do everything; the server then answers its own machine alone.
         cors_origins: Origins of web pages that may give feedback, `*` for all.
         worker: The background work, if this process may do it.
+        channels: What notifications are told on.
         now: Milliseconds since 1970.
         clock: Seconds that never go back.
     """
@@ -58,6 +60,7 @@ class Service:
         no_auth: bool = False,
         cors_origins: Collection[str] = (),
         worker: Worker | None = None,
+        channels: Sequence[Channel] = (),
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +69,7 @@ class Service:
         self.no_auth = no_auth
         self.cors_origins = frozenset(origin.encode() for origin in cors_origins)
         self.worker = worker
+        self.channels = tuple(channels)
         self.now = now
         self.clock = clock
         self.started = now()
