@@ -202,9 +202,14 @@ def test_a_process_killed_in_the_middle(store, place, receiver, when):
 
 def test_an_event_is_undone_with_its_transaction(store):
     """What was not decided is not told."""
-    with pytest.raises(StoreError), store.writing() as connection:
-        for _ in range(2):
-            notify(connection, Event("evt_1", "x", NOW, "why"))
+
+    def twice():
+        with store.writing() as connection:
+            for _ in range(2):
+                notify(connection, Event("evt_1", "x", NOW, "why"))
+
+    with pytest.raises(StoreError):
+        twice()
     assert told(store) == {}
     put(store)
     with store.reading() as connection:
