@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from logos_shift_openai.client.settings import TABLE
+from logos_shift_openai.server.notifications import channels
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 
@@ -21,7 +22,7 @@ raises `SettingsError` when a client is made; the message names the argument or 
 |---|---|---|---|---|
 """
 
-TAIL = """
+PROVIDERS = """
 Providers, one pair of variables each, or `LogosShift(providers={"name": Provider(...)})` or a client of the SDK:
 
 | environment | takes | meaning |
@@ -29,6 +30,17 @@ Providers, one pair of variables each, or `LogosShift(providers={"name": Provide
 | `LOGOS_SHIFT_PROVIDER_<NAME>_BASE_URL` | an http(s) address | an endpoint that a candidate may name as its provider |
 | `LOGOS_SHIFT_PROVIDER_<NAME>_API_KEY` | a key | its key; it is sent nowhere else |
 
+"""
+
+CHANNELS = """
+Channels that notifications are told on, by `logos-shift serve` or, without a server, by each `logos-shift rollout`; see
+[notifications.md](notifications.md). `<NAME>` is yours to choose:
+
+| environment | takes | meaning |
+|---|---|---|
+"""
+
+TAIL = """
 Arguments that have no variable: `user_id` and `metadata` (of calls that name none), `filename` (records are also
 appended to this file, a line of JSON each), `providers`.
 
@@ -43,7 +55,8 @@ command on that machine takes them in. One log line says so once.
 def page() -> str:
     """Give the whole page."""
     rows = (f"| `{one.argument}` | `{one.variable}` | {one.takes} | {one.default} | {one.meaning} |\n" for one in TABLE)
-    return HEAD + "".join(rows) + TAIL
+    ways = (f"| `{channels.PREFIX}<NAME>_{name}` | {takes} | {meaning} |\n" for name, takes, meaning in channels.TABLE)
+    return HEAD + "".join(rows) + PROVIDERS.rstrip("\n") + "\n" + CHANNELS + "".join(ways) + TAIL
 
 
 if __name__ == "__main__":

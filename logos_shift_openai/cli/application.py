@@ -21,6 +21,7 @@ from logos_shift_openai.cli import (
     feedback,
     imports,
     keys,
+    notify,
     rollout,
     serve,
     stats,
@@ -43,6 +44,7 @@ _ORDER = (
     "tune",
     "serve",
     "keys",
+    "notify",
     "store",
     "doctor",
 )
@@ -87,6 +89,7 @@ app.add_typer(experiment.app, name="experiment")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(tune.app, name="tune")
 app.add_typer(keys.app, name="keys")
+app.add_typer(notify.app, name="notify")
 app.add_typer(store.app, name="store")
 app.command(name="serve", short_help="Run the server.", epilog=serve.EXAMPLE)(serve.serve)
 app.command(name="stats", short_help="Count per variant.", epilog=stats.EXAMPLE)(stats.stats)

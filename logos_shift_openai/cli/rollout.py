@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from logos_shift_openai.cli.experiment import Json, Key, Unit
+from logos_shift_openai.cli.notify import named_channels
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, moment, now_ms, percent, plain_table
 from logos_shift_openai.cli.session import Place, opened, take_in_and_say
 
@@ -109,6 +110,7 @@ def status(
             if home is not None:
                 take_in_and_say(store, ctx.obj)
                 tick(store, now_ms(), home)
+                _deliver(store, home)
 
 
 @app.command("pause", epilog="Example:\n\n\b\n  logos-shift rollout pause sales-tiny")
@@ -177,8 +179,18 @@ def _looked(place: Place, *, create: bool = False) -> Iterator[tuple[Store, Path
             if place.home.is_dir():
                 tick(store, now_ms(), home)
             yield store, home
+            _deliver(store, home)
         except (RolloutError, ExperimentError) as error:
             raise CommandError(str(error)) from None
+
+
+def _deliver(store: Store, home: Path | None) -> None:
+    """Tell what was decided, where no server does."""
+    from logos_shift_openai.server.notifications.delivery import Delivery  # noqa: PLC0415
+
+    channels = named_channels() if home is not None and home.is_dir() else ()
+    if channels:
+        Delivery(channels).step(store, now_ms())
 
 
 def _by_hand(place: Place, key: str, what: str, *, as_json: bool) -> None:

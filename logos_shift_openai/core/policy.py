@@ -12,11 +12,13 @@ from typing import Any, Final, get_args
 from .config import SHARE_MAX, Unit
 from .metrics import METRICS, QUALITY, Direction, UnknownMetricError, metric_of
 from .metrics import score_of as metric_score
-from .strict import ConfigError, Fields, list_of, maybe, number_in, one_of, shown, whole
+from .strict import ConfigError, Fields, flag, list_of, maybe, number_in, one_of, shown, whole
 from .wealth import Claim, loss_beyond, loss_within, not_worse, worse_by
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
+PRIMARY_STAKE: Final = 0.92
+"""The part of the first stake that is bet on harm in the primary metric; the guardrails share the rest."""
 LADDER: Final = (100, 500, 1_000, 2_500, 5_000, SHARE_MAX)
 
 
@@ -56,8 +58,9 @@ class Policy:
         margin: m, how much worse overall is borne, in score points (0.02 is two points).
         rollback_margin: Harm that is not rolled back, in score points; 0 rolls any proven harm back.
         alpha: The chance of a false rollback over the whole rollout, all guardrails together, and of a ramp too far.
-        alpha_promote: The chance of promoting a candidate that is worse by the margin; 0.01 where a new candidate comes
-            every night.
+        alpha_promote: The chance of promoting a candidate that is worse by the margin.
+        spend: Whether that chance is one for all candidates of the dataset together, as `core.spending` parts it; for
+            where a new one comes every night.
         ladder: Shares in basis points, rising, ending in 10,000.
         step_seconds: The least time at a share.
         last_step_seconds: The least time at the last share before 100 %, so that a whole day is seen.
@@ -74,6 +77,7 @@ class Policy:
     rollback_margin: float = 0.0
     alpha: float = 0.05
     alpha_promote: float = 0.05
+    spend: bool = False
     ladder: tuple[int, ...] = LADDER
     step_seconds: float = HOUR
     last_step_seconds: float = DAY
@@ -89,6 +93,18 @@ class Policy:
     def guarded(self) -> tuple[Guarded, ...]:
         """The primary metric, then the guardrails."""
         return (self.primary, *self.guardrails)
+
+    @property
+    def stakes(self) -> tuple[float, ...]:
+        """The parts of one stake that are bet on harm in each guarded metric, the primary first; they sum to 1.
+
+        Any parts that are fixed beforehand keep the chance of a false rollback, over all metrics together, at most
+        alpha. Most goes to the metric that the rollout is about, so that guardrails beside it hardly delay its proof.
+        """
+        if not self.guardrails:
+            return (1.0,)
+        others = len(self.guardrails)
+        return (PRIMARY_STAKE, *[(1 - PRIMARY_STAKE) / others] * others)
 
     @property
     def dense(self) -> tuple[str, ...]:
@@ -171,6 +187,7 @@ def policy_from(data: object, path: str = "") -> Policy:
         rollback_margin=at.take("rollback_margin", number_in(0, 0.5), default=DEFAULT.rollback_margin),
         alpha=at.take("alpha", _RATE, default=DEFAULT.alpha),
         alpha_promote=at.take("alpha_promote", _RATE, default=DEFAULT.alpha_promote),
+        spend=at.take("spend", flag, default=DEFAULT.spend),
         ladder=at.take("ladder", _ladder, default=DEFAULT.ladder),
         step_seconds=at.take("step_seconds", _SECONDS, default=DEFAULT.step_seconds),
         last_step_seconds=at.take("last_step_seconds", _SECONDS, default=DEFAULT.last_step_seconds),

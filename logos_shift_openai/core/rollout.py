@@ -16,6 +16,7 @@ from .findings import Look, look_at
 from .metrics import METRICS
 from .rollout_state import ENDED, Phase, State, Step, centre_of
 from .rollout_words import AGREEMENT, Scene, why_ended, why_hold, why_move
+from .spending import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,7 +106,7 @@ def decide(policy: Policy, state: State, evidence: Evidence, now: float) -> Deci
     if state.phase == "paused" or state.phase in ENDED:
         return Decision("hold", None, why_ended(state), state, state.seen)
     goal = SHARE_MAX if state.phase == "held_back" else policy.next_share(state.share)
-    look = look_at(policy, evidence, goal)
+    look = look_at(policy, evidence, goal, part_of(state.number, state.proven) if policy.spend else 1.0)
     if look.crooked and state.phase != "shadow" and state.alarm is None:
         state = replace(state, alarm=look.crooked[0])
     scene = Scene(policy, state, evidence, look, goal)

@@ -68,11 +68,21 @@ def why_hold(scene: Scene) -> str:
         return f"promoted; {old} stay on the old model for another {left}, to see whether it was better after all"
     if look.behind:
         waits = "; ".join(_waiting(one, look.needed) for one in look.behind)
-        return f"held at {here}: not yet proven safe for {goal}: {waits}"
+        return f"held at {here}: not yet proven safe for {goal}: {waits}{_spent(scene)}"
     if scene.goal == SHARE_MAX and look.missing is not None:
         return f"held at {here}: {look.missing}"
     wait = _time(policy.least_seconds(state.share) - state.waited)
     return f"held at {here}: proven safe for {goal}, but every step takes its time: {wait} more"
+
+
+def _spent(scene: Scene) -> str:
+    if not scene.policy.spend or scene.goal != SHARE_MAX:
+        return ""
+    state, times = scene.state, "time" if scene.state.proven == 1 else "times"
+    return (
+        f" (rollout {state.number} of its dataset, promoted by proof {state.proven} {times} before; "
+        f"all of them share one chance of {scene.policy.alpha_promote:g})"
+    )
 
 
 def _harm(scene: Scene) -> str:

@@ -30,7 +30,7 @@ from .config import SHARE_MAX
 from .evidence import GRID, Draw
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .evidence import Cell
     from .records import Variant
@@ -40,7 +40,7 @@ LEGAL_PART: Final = 0.9
 
 _HALVINGS: Final = 48
 _EDGE: Final = 0.5 / GRID  # Kelly's rule wants a rate that is neither 0 nor 1
-_HARM_WEIGHTS: Final = (0.42, 0.48, 0.1)
+_HARM_WEIGHTS: Final = (0.46, 0.46, 0.08)
 _MARGIN_WEIGHTS: Final = (0.6, 0.4)
 _TOTAL_FAILURE: Final = 0.9
 
@@ -172,6 +172,11 @@ def log_sum(logs: list[float]) -> float:
     """Give log(sum of exp) of some logarithms without overflow."""
     top = max(logs)
     return top + math.log(math.fsum(math.exp(one - top) for one in logs))
+
+
+def log_mixed(logs: list[float], weights: Sequence[float]) -> float:
+    """Give log(sum of weight times exp) of some logarithms: several wealths by their parts of one first stake."""
+    return log_sum([math.log(weight) + one for weight, one in zip(weights, logs, strict=True)])
 
 
 def log_mean(logs: list[float]) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from .api import calls, config, experiments, feedback, keys, operation, records, tuning
+from .api import calls, config, experiments, feedback, keys, notifications, operation, records, tuning
 from .api.exchange import ApiError
 from .api.gate import Gate, Preflight, send_answer
 from .api.openapi import document
@@ -29,6 +29,7 @@ ENDPOINTS: Final = (
     *experiments.ENDPOINTS,
     *tuning.ENDPOINTS,
     *keys.ENDPOINTS,
+    *notifications.ENDPOINTS,
     *operation.ENDPOINTS,
 )
 _NOT_FOUND: Final = ApiError(404, "not_found", "there is nothing here")

@@ -29,6 +29,8 @@ from logos_shift_openai.core.rollout_state import ENDED, State, state_from
 from .config_versions import change_within, live_config, live_version
 from .experiments import Document, ExperimentError, read_config, set_share, share_in
 from .measures import MEASURED, evidence_of
+from .notifications.outbox import new_id, notify
+from .notifications.rules import decision_event, kind_of
 from .store.database import StoreConflictError
 from .store.schema import decisions, rollouts
 
@@ -132,6 +134,7 @@ def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path |
     with store.reading() as connection:
         experiment = _experiment(connection, key, home)
         before = find_rollout(connection, key)
+        number, proven = _before(connection, key, "*" if experiment is None else experiment.dataset)
     if experiment is None or experiment.state != "running":
         raise ExperimentError(f"there is no experiment {key} that runs")
     if before is not None and before.state.phase not in ENDED:
@@ -139,7 +142,7 @@ def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path |
     if experiment.share > policy.ladder[0]:
         raise RolloutError(f"{key} has a share of {experiment.share} basis points, above the first of the ladder")
     policy = replace(policy, unit=experiment.unit)
-    state = begin(policy, now / 1000)
+    state = replace(begin(policy, now / 1000), number=number + 1, proven=proven)
     first = Decision("ramp", "begin", "the rollout begins", state, now / 1000)
     _write(store, key, before, policy, first, Evidence(), now, home)
     return get_rollout(store, key)
@@ -189,6 +192,23 @@ def history(connection: Connection, key: str, limit: int | None = None) -> list[
     return [{**row, "document": json.loads(row["document"])} for row in connection.execute(query).mappings()]
 
 
+def _before(connection: Connection, key: str, dataset: str) -> tuple[int, int]:
+    """Count the rollouts of a dataset so far, and those of them that were promoted by proof from a shared alpha.
+
+    Decisions of before datasets were noted count where they are of the same experiment.
+    """
+    turns = select(decisions.c.experiment, decisions.c.event, decisions.c.document).where(
+        decisions.c.event.in_(("begin", "proven"))
+    )
+    begun = proven = 0
+    for row in connection.execute(turns):
+        told = json.loads(row.document)
+        if row.experiment == key or told.get("dataset") == dataset:
+            begun += row.event == "begin"
+            proven += row.event == "proven" and told.get("spend", False)
+    return begun, proven
+
+
 def _rollout(row: RowMapping) -> Rollout:
     return Rollout(
         row["experiment"],
@@ -204,6 +224,14 @@ def _rollout(row: RowMapping) -> Rollout:
 def _experiment(connection: Connection, key: str, home: Path | None) -> Experiment | None:
     config = config_from(json.loads(live_config(connection).document)) if home is None else read_config(home)
     return next((one for one in config.experiments if one.key == key), None)
+
+
+def _dataset(connection: Connection, key: str, home: Path | None) -> str | None:
+    """Give the dataset of an experiment; None where there is none, or its file cannot be read just now."""
+    with suppress(ExperimentError, ConfigError):
+        experiment = _experiment(connection, key, home)
+        return None if experiment is None else experiment.dataset
+    return None
 
 
 def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision | None:
@@ -238,21 +266,33 @@ def _write(
 ) -> None:
     """Keep a decision, the state after it and, where the share changes, the config version that it makes."""
     moved = before is None or before.state.phase in ENDED or decision.state.share != before.state.share
-    document = json.dumps({**decision_json(decision), "evidence": evidence.rows()}, allow_nan=False)
+    told = {**decision_json(decision), "evidence": evidence.rows(), "spend": policy.spend}
     row = {"action": decision.action, "event": decision.event, "why": decision.why, "share": decision.state.share}
     pending = None
     for _ in range(_TRIES):
         with suppress(_AgainError), store.writing() as connection:
+            dataset = _dataset(connection, key, home)
+            document = json.dumps({**told, "dataset": dataset}, allow_nan=False)
             version = _next_version(connection, key, decision, now, home) if moved else None
             pending = version if home is not None else None
             _keep_state(connection, key, before, policy, decision.state, now, pending)
             values = {"experiment": key, "at": now, **row, "config_version": version, "document": document}
             connection.execute(insert(decisions).values(**values))
+            _tell(connection, key, before, decision, now, dataset)
             break
     else:
         raise ExperimentError("others change the config all the time; try again")
     if home is not None and pending is not None:
         _bring_file(store, home, key)
+
+
+def _tell(
+    connection: Connection, key: str, before: Rollout | None, decision: Decision, now: int, dataset: str | None
+) -> None:
+    """Put what people must hear of into the outbox, in the decision's own transaction."""
+    kind = kind_of(None if before is None else before.state, decision)
+    if kind is not None:
+        notify(connection, decision_event(new_id(now), key, None if dataset == "*" else dataset, kind, decision))
 
 
 class _AgainError(Exception):

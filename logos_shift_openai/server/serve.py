@@ -21,6 +21,7 @@ from .config_versions import adopt_embedded
 from .dictionaries import train_due
 from .fold import fold
 from .keys import create_first_key
+from .notifications.delivery import Delivery
 from .retention import retention
 from .rollouts import tick_step
 from .service import Service
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from .limits import Limits
+    from .notifications.channels import Channel
     from .store.database import Store
     from .worker import Step
 
@@ -140,6 +142,7 @@ def make_service(
     cors_origins: Sequence[str] = (),
     background: bool = True,
     home: Path | None = None,
+    channels: Sequence[Channel] = (),
 ) -> Service:
     """Put a service together.
 
@@ -150,17 +153,33 @@ def make_service(
         cors_origins: Origins of web pages that may give feedback.
         background: Whether this process may do the background work.
         home: Where editions lie; None for a server that tunes nothing.
+        channels: What notifications are told on.
     """
     holder = holder_name()
     shop = None if home is None else workshop(store, home, holder, lambda: time.time_ns() // 1_000_000)
     tuning = [] if shop is None else [("tuning", TuningStep(shop))]
-    worker = Worker(store, [*steps(), *tuning], StoreLease(store, holder)) if background else None
-    return Service(store, limits=limits, no_auth=no_auth, cors_origins=cors_origins, worker=worker, shop=shop)
+    worker = Worker(store, [*steps(channels), *tuning], StoreLease(store, holder)) if background else None
+    return Service(
+        store,
+        limits=limits,
+        no_auth=no_auth,
+        cors_origins=cors_origins,
+        worker=worker,
+        shop=shop,
+        channels=channels,
+    )
 
 
-def steps() -> list[tuple[str, Step]]:
+def steps(channels: Sequence[Channel] = ()) -> list[tuple[str, Step]]:
     """List the background steps."""
-    return [("fold", fold), ("dictionaries", train_due), ("retention", retention), ("rollouts", tick_step)]
+    told = Delivery(channels).step
+    return [
+        ("fold", fold),
+        ("dictionaries", train_due),
+        ("retention", retention),
+        ("rollouts", tick_step),
+        ("notifications", told),
+    ]
 
 
 def prepare(store: Store, home: Path | None, now: int, *, no_auth: bool) -> str | None:

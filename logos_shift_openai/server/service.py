@@ -20,10 +20,11 @@ from .metrics import Metrics
 from .store.database import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import Connection
 
+    from .notifications.channels import Channel
     from .store.database import Store
     from .tuners.machine import Workshop
     from .worker import Worker
@@ -48,6 +49,7 @@ class Service:
         cors_origins: Origins of web pages that may give feedback, `*` for all.
         worker: The background work, if this process may do it.
         shop: What starting a tuning job needs; None where there is no folder of editions.
+        channels: What notifications are told on.
         now: Milliseconds since 1970.
         clock: Seconds that never go back.
     """
@@ -61,6 +63,7 @@ class Service:
         cors_origins: Collection[str] = (),
         worker: Worker | None = None,
         shop: Workshop | None = None,
+        channels: Sequence[Channel] = (),
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,6 +73,7 @@ class Service:
         self.cors_origins = frozenset(origin.encode() for origin in cors_origins)
         self.worker = worker
         self.shop = shop
+        self.channels = tuple(channels)
         self.now = now
         self.clock = clock
         self.started = now()

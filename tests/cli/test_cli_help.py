@@ -50,6 +50,10 @@ COMMANDS = [
     "keys list",
     "keys revoke",
     "keys feedback-token",
+    "notify",
+    "notify test",
+    "notify list",
+    "notify outbox",
     "store",
     "store migrate",
     "store stats",
@@ -72,7 +76,7 @@ def test_help_is_as_written_down(cli: Any, command: str) -> None:
         path.write_text(text + "\n", encoding="utf-8")
     assert text + "\n" == path.read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 80
-    if command not in {"calls", "experiment", "keys", "rollout", "store", "tune"}:
+    if command not in {"calls", "experiment", "keys", "notify", "rollout", "store", "tune"}:
         assert "Example:" in text
 
 

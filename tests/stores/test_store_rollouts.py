@@ -247,3 +247,35 @@ def test_what_cannot_begin(store: Store) -> None:
         begin_rollout(store, "x", POLICY, START)
     assert it.told() == []
     assert tick(store, START) == []
+
+
+def test_rollouts_of_a_dataset_are_counted(world: Callable[[float], World]) -> None:
+    """Each that begins takes the next number; a promotion by proof counts where alpha was shared, one by hand never."""
+    it = world(0.9)
+    shared = Policy(**{name: getattr(POLICY, name) for name in POLICY.__dataclass_fields__} | {"spend": True})
+
+    def counted() -> tuple[int, int]:
+        state = get_rollout(it.store, "x").state
+        return state.number, state.proven
+
+    begin_rollout(it.store, "x", POLICY, it.now, it.home)
+    change_rollout(it.store, "x", "promote", it.now, it.home)
+    change_rollout(it.store, "x", "roll_back", it.now, it.home)
+    begin_rollout(it.store, "x", shared, it.now, it.home)
+    assert counted() == (2, 0)
+    while get_rollout(it.store, "x").state.phase == "ramping":
+        it.hour()
+    assert it.told()[-1]["event"] == "proven"
+    change_rollout(it.store, "x", "roll_back", it.now, it.home)
+    begin_rollout(it.store, "x", shared, it.now, it.home)
+    assert counted() == (3, 1)
+    other = Plan(key="y", models=("bigger",), candidate="small", dataset="sales", unit="call")
+    third = Plan(key="z", models=("biggest",), candidate="small", dataset="support", unit="call")
+    for plan, expected in ((other, (4, 1)), (third, (1, 0))):
+        if it.home is not None:
+            experiments.start(it.home, plan)
+        else:
+            change_config(it.store, lambda document, plan=plan: start_in(document, plan, SALT), why="test", now=it.now)  # type: ignore[misc]
+        begin_rollout(it.store, plan.key, shared, it.now, it.home)
+        state = get_rollout(it.store, plan.key).state
+        assert (state.number, state.proven) == expected

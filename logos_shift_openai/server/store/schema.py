@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -252,3 +252,30 @@ example_indexes: Final = Table(
     Column("content", LargeBinary, nullable=False),  # compressed with zlib
     Column("at", BigInteger, nullable=False),
 )
+notifications: Final = Table(
+    "notifications",
+    tables,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("experiment", String(ID_LENGTH)),
+    Column("dataset", String(ID_LENGTH)),
+    Column("why", Text, nullable=False),
+    Column("data", Text, nullable=False),  # JSON
+    Column("spread", BigInteger),  # when a delivery was made for each channel that wants it; null before
+)
+Index("notifications_at", notifications.c.at)
+
+deliveries: Final = Table(
+    "deliveries",
+    tables,
+    Column("notification", Id, primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),  # waiting, sent, given_up
+    Column("tries", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("claimed", BigInteger, nullable=False),  # until when a process has it in hand; 0 for none
+    Column("tried", BigInteger),
+    Column("fault", Text),
+)
+Index("deliveries_due", deliveries.c.state, deliveries.c.due)
