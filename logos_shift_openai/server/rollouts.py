@@ -1,11 +1,11 @@
 """The rollouts of a store: look at each open one, and write what is decided together with the config that it makes.
 
-Theory of operation. A look reads the evidence, asks the pure core, and writes only if the rollout's row is still as it
-was read; so of two that look at the same time one gives way. Every change of state is kept as a decision with its
-evidence, a hold only when its why has changed. On a server the decision, the state and the next config version are
-one transaction. The embedded config is a file: there the decision comes first, with the version that it will make in
-`pending`; then the file is written and `pending` cleared. A crash in between is mended by the next look, which brings
-the file to what was decided.
+Theory of operation. A look counts what has come in (`counting`), reads the counts, asks the pure core, and writes only
+if the rollout's row is still as it was read; so of two that look at the same time one gives way. Every change of state
+is kept as a decision with its evidence, a hold only when its why has changed. On a server the decision, the state and
+the next config version are one transaction. The embedded config is a file: there the decision comes first, with the
+version that it will make in `pending`; then the file is written and `pending` cleared. A crash in between is mended by
+the next look, which brings the file to what was decided.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from logos_shift_openai.core.rollout_by_hand import RolloutError, by_hand
 from logos_shift_openai.core.rollout_state import ENDED, State, state_from
 
 from .config_versions import change_within, live_config, live_version
+from .counting import count, forget
 from .experiments import Document, ExperimentError, read_config, set_share, share_in
 from .measures import MEASURED, evidence_of
 from .store.database import StoreConflictError
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from .store.database import Store
 
-TICK_SECONDS: Final = 5.0
+TICK_SECONDS: Final = 1.0
 _TRIES: Final = 10
 _AT_REST: Final = (*ENDED, "paused")  # a look decides nothing there
 _logger = logging.getLogger("logos_shift_openai.server")
@@ -82,11 +83,15 @@ def tick(store: Store, now: int, home: Path | None = None) -> list[tuple[str, De
         try:
             if home is not None and one.pending is not None:
                 _bring_file(store, home, one.experiment)
+            if one.state.phase in ENDED:
+                forget(store, one.experiment)
+            else:
+                count(store, one.experiment, one.policy, one.state, now)
             if one.state.phase not in _AT_REST:
                 decision = _look(store, one, now, home)
                 if decision is not None:
                     kept.append((one.experiment, decision))
-        except ChangedError:
+        except StoreConflictError:  # with one that looks, or counts, at the same time
             continue
         except (ExperimentError, ConfigError, ScoreError) as error:
             _logger.warning("the rollout of %s was not looked at: %s", one.experiment, type(error).__name__)
@@ -152,6 +157,8 @@ def change_rollout(store: Store, key: str, what: str, now: int, home: Path | Non
         RolloutError: there is no rollout, or its phase has nothing of the kind.
     """
     one = get_rollout(store, key)
+    if one.state.phase not in ENDED:
+        count(store, key, one.policy, one.state, now)
     with store.reading() as connection:
         evidence = evidence_of(connection, key, one.policy, one.state, now / 1000)
     decision = by_hand(what, one.policy, one.state, evidence, now / 1000)
@@ -243,6 +250,8 @@ def _write(
     pending = None
     for _ in range(_TRIES):
         with suppress(_AgainError), store.writing() as connection:
+            if before is None or before.state.phase in ENDED:
+                _wait_for_ingest(connection)
             version = _next_version(connection, key, decision, now, home) if moved else None
             pending = version if home is not None else None
             _keep_state(connection, key, before, policy, decision.state, now, pending)
@@ -253,6 +262,12 @@ def _write(
         raise ExperimentError("others change the config all the time; try again")
     if home is not None and pending is not None:
         _bring_file(store, home, key)
+
+
+def _wait_for_ingest(connection: Connection) -> None:
+    """Make sure that whoever takes records in from here on sees that a rollout is open, and nobody still does not."""
+    if connection.dialect.name == "postgresql":  # every ingest has read the table, and holds it till its end
+        connection.exec_driver_sql("LOCK TABLE rollouts IN ACCESS EXCLUSIVE MODE")
 
 
 class _AgainError(Exception):
