@@ -15,21 +15,23 @@ the end of an hour is one too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .evidence import GRID, Evidence, Group, on_grid
 from .findings import UNITS
+from .records import Variant  # noqa: TC001 - stores read the types of what they keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from .records import Unit, Variant
+    from .records import Unit
     from .rollout_state import State, Step
 
 CALLS: Final = 5
 WINDOW_MS: Final = 3_600_000
 WINDOW_SECONDS: Final = WINDOW_MS / 1000
+_when: Final = itemgetter(0, 1)
 
 
 class ScoredCall(NamedTuple):
@@ -72,19 +74,28 @@ class DrawnCall(NamedTuple):
     scores: Mapping[str, int | None]
 
 
-@dataclass(slots=True)
-class Seen:
+class SeenCall(NamedTuple):
+    """A call that counts for at least one metric: its time and id, and its scores that count."""
+
+    at: int
+    id: str
+    scores: dict[str, int]
+
+
+class Seen(NamedTuple):
     """A unit at one share.
 
     Args:
-        since: Time and id of its first call.
+        at: Time of its first call.
+        id: That call's id.
         variant: That call's.
-        calls: Scores by metric, of each call that counts for at least one, by its time and id.
+        calls: Those that count, in order.
     """
 
-    since: tuple[int, str]
+    at: int
+    id: str
     variant: Variant
-    calls: dict[tuple[int, str], dict[str, int]] = field(default_factory=dict)
+    calls: list[SeenCall]
 
 
 SeenUnit = dict[int, Seen]
@@ -153,28 +164,35 @@ def was_drawn(variant: Variant, share: int, bucket: int) -> bool:
 
 def take(unit: SeenUnit, call: DrawnCall) -> None:
     """Take a call in, or more that became known of one, or a score that was changed; the last word counts."""
-    key = (call.at, call.id)
-    seen = unit.get(call.share)
-    if seen is None:
-        seen = unit[call.share] = Seen(key, call.variant)
-    elif key < seen.since:
-        seen.since, seen.variant = key, call.variant
-    elif call.at - seen.since[0] > WINDOW_MS:
+    at, name, scores = call.at, call.id, dict(call.scores)
+    first_at, first, variant, calls = unit.get(call.share) or (at, name, call.variant, [])
+    if (at, name) < (first_at, first):
+        first_at, first, variant = at, name, call.variant
+    elif at - first_at > WINDOW_MS:
         return
-    known: dict[str, int | None] = {**seen.calls.get(key, {}), **call.scores}
-    seen.calls[key] = {metric: score for metric, score in known.items() if score is not None}
+    for place, one in enumerate(calls):
+        if one.id == name and one.at == at:
+            calls, scores = calls[:place] + calls[place + 1 :], {**one.scores, **scores}
+            break
+    known = SeenCall(at, name, {metric: score for metric, score in scores.items() if score is not None})
+    unit[call.share] = Seen(first_at, first, variant, _counting(sorted([*calls, known], key=_when), first_at))
+
+
+def _counting(calls: list[SeenCall], since: int) -> list[SeenCall]:
+    """Keep of calls in order what counts: the first scores of each metric within the hour."""
     room: dict[str, int] = {}
-    kept = {}
-    for one in sorted(seen.calls):
+    kept = []
+    for one in calls:
+        if one.at - since > WINDOW_MS:
+            break
         scores = {}
-        if one[0] - seen.since[0] <= WINDOW_MS:
-            for metric, score in seen.calls[one].items():
-                room[metric] = room.get(metric, 0) + 1
-                if room[metric] <= CALLS:
-                    scores[metric] = score
+        for metric, score in one.scores.items():
+            room[metric] = room.get(metric, 0) + 1
+            if room[metric] <= CALLS:
+                scores[metric] = score
         if scores:
-            kept[one] = scores
-    seen.calls = kept
+            kept.append(SeenCall(one.at, one.id, scores))
+    return kept
 
 
 def tallied(unit: SeenUnit, now: int) -> Iterator[tuple[tuple[str, int, int, Variant], int]]:
@@ -188,7 +206,7 @@ def tallied(unit: SeenUnit, now: int) -> Iterator[tuple[tuple[str, int, int, Var
     for share in sorted(unit):
         seen = unit[share]
         yield (UNITS, share, after, seen.variant), GRID
-        over = now - seen.since[0] > WINDOW_MS
+        over = now - seen.at > WINDOW_MS
         for metric, (calls, total) in _totals(seen).items():
             if over or calls == CALLS:
                 yield (metric, share, after, seen.variant), (2 * total + calls) // (2 * calls)
@@ -200,9 +218,9 @@ def tallied(unit: SeenUnit, now: int) -> Iterator[tuple[tuple[str, int, int, Var
 def due(unit: SeenUnit, now: int) -> int | None:
     """Tell when a unit counts for more by time alone, milliseconds since 1970; None for never."""
     ends = [
-        seen.since[0] + WINDOW_MS + 1
+        seen.at + WINDOW_MS + 1
         for seen in unit.values()
-        if now - seen.since[0] <= WINDOW_MS and any(calls < CALLS for calls, _ in _totals(seen).values())
+        if now - seen.at <= WINDOW_MS and any(calls < CALLS for calls, _ in _totals(seen).values())
     ]
     return min(ends, default=None)
 
@@ -212,10 +230,6 @@ def tallied_call(
 ) -> Iterator[tuple[tuple[str, int, int, Variant], int]]:
     """Give what scores of a call count for that is a unit of its own, as `tallied`."""
     return (((metric, share, 0, variant), score) for metric, score in scores.items() if score is not None)
-
-
-CALL_ITSELF: Final = {UNITS: GRID}
-"""What a call that is a unit of its own counts for beside its scores."""
 
 
 class Booking:
@@ -243,7 +257,7 @@ class Booking:
         if at < self.since or not was_drawn(call.assigned, call.share, call.bucket):
             self.left_out += 1
         elif call.unit.kind == "call":
-            self._alone.add(tallied_call(call.assigned, call.share, {**CALL_ITSELF, **scores}))
+            self._alone.add(tallied_call(call.assigned, call.share, {UNITS: GRID, **scores}))
         else:
             drawn = DrawnCall(at, call.id, call.assigned, call.share, scores)
             take(self.units.setdefault(call.unit, {}), drawn)
@@ -280,8 +294,8 @@ def book(state: State, calls: Iterable[ScoredCall], now: float) -> Evidence:
 def _totals(seen: Seen) -> dict[str, tuple[int, int]]:
     """Give how many scores of each metric there are, and their sum."""
     totals: dict[str, tuple[int, int]] = {}
-    for scores in seen.calls.values():
-        for metric, score in scores.items():
+    for one in seen.calls:
+        for metric, score in one.scores.items():
             calls, total = totals.get(metric, (0, 0))
             totals[metric] = calls + 1, total + score
     return totals

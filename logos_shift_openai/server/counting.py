@@ -11,13 +11,13 @@ with it, since their records are in it too, and those that commit later are left
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, select
 
 from logos_shift_openai.core.booking import (
-    CALL_ITSELF,
     Booking,
     DrawnCall,
     SeenUnit,
@@ -29,6 +29,8 @@ from logos_shift_openai.core.booking import (
     tallied_call,
     was_drawn,
 )
+from logos_shift_openai.core.evidence import GRID
+from logos_shift_openai.core.findings import UNITS
 
 from .measures import scored_calls
 from .store import rollout_counts as kept
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from logos_shift_openai.core.policy import Policy
-    from logos_shift_openai.core.records import Variant
     from logos_shift_openai.core.rollout_state import State
 
     from .store.database import Store
@@ -141,26 +142,8 @@ def _count_part(connection: Connection, experiment: str, since: int, head: Count
     """Count some of what waits, and tell whether there may be more."""
     now, generation, tally = max(now, head.until), head.generation, head.tally
     events = kept.take_events(connection, experiment, _EVENTS)
-    late = _late(connection, events)
-    said: dict[bytes, list[DrawnCall]] = {}
-    for event in events:
-        for call in event.calls:
-            variant: Variant = "candidate" if call.candidate else "baseline"
-            if call.at < since:
-                continue
-            if call.unit:
-                said.setdefault(call.unit, []).append(DrawnCall(call.at, call.id, variant, call.share, call.scores))
-            else:
-                tally.add(tallied_call(variant, call.share, {**CALL_ITSELF, **call.scores}))
-        for change in event.changes:
-            unit, drawn = late.get(change.id, (b"", None))
-            if drawn is None or drawn.at < since:
-                continue
-            if unit:
-                said.setdefault(unit, []).append(drawn._replace(scores={change.metric: change.after}))
-            else:
-                tally.add(tallied_call(drawn.variant, drawn.share, {change.metric: change.before}), -1)
-                tally.add(tallied_call(drawn.variant, drawn.share, {change.metric: change.after}))
+    said = _said(events, since, tally)
+    _add_changes(connection, events, since, tally, said)
     over = kept.due_units(connection, experiment, generation, now, _DUE)
     before = kept.read_units(connection, experiment, generation, {*said, *over})
     changed = []
@@ -174,26 +157,59 @@ def _count_part(connection: Connection, experiment: str, since: int, head: Count
     return len(events) == _EVENTS or len(over) == _DUE
 
 
+def _said(events: list[Event], since: int, tally: Tally) -> dict[bytes, list[DrawnCall]]:
+    """Count the calls that are units of their own, and give those of other units."""
+    said: dict[bytes, list[DrawnCall]] = {}
+    alone: Counter[tuple[str, int, bool, int]] = Counter()
+    for event in events:
+        for call_id, at, unit, share, candidate, scores in event.calls:
+            if at < since:
+                continue
+            if unit:
+                drawn = DrawnCall(at, call_id, "candidate" if candidate else "baseline", share, scores)
+                said.setdefault(unit, []).append(drawn)
+                continue
+            alone[UNITS, share, candidate, GRID] += 1
+            for metric, score in scores.items():
+                alone[metric, share, candidate, score] += 1
+    for (metric, share, candidate, score), times in alone.items():
+        tally.add([((metric, share, 0, "candidate" if candidate else "baseline"), score)], times)
+    return said
+
+
+def _add_changes(
+    connection: Connection, events: list[Event], since: int, tally: Tally, said: dict[bytes, list[DrawnCall]]
+) -> None:
+    """Count scores that changed: of calls that are units of their own at once, others are added to what was said."""
+    changes = [change for event in events for change in event.changes]
+    late = _late(connection, {change.id for change in changes})
+    for change in changes:
+        unit, call = late.get(change.id, (b"", None))
+        if call is None or call.at < since:
+            continue
+        if unit:
+            said.setdefault(unit, []).append(call._replace(scores={change.metric: change.after}))
+        else:
+            tally.add(tallied_call(call.variant, call.share, {change.metric: change.before}), -1)
+            tally.add(tallied_call(call.variant, call.share, {change.metric: change.after}))
+
+
 def _retake(row: UnitRow, said: Iterable[DrawnCall], tally: Tally, now: int) -> bool:
     """Take calls into a unit and count the difference; tell whether it is to be kept anew."""
     unit: SeenUnit = row.unit
-    counted, was = list(tallied(unit, row.counted)), _image(unit)
+    counted, was = list(tallied(unit, row.counted)), dict(unit)
     for call in said:
         take(unit, call)
     counts = list(tallied(unit, now))
     if counts != counted:
         tally.add(counted, -1)
         tally.add(counts)
-    return counts != counted or _image(unit) != was
+    return counts != counted or unit != was
 
 
-def _image(unit: SeenUnit) -> list[tuple[object, ...]]:
-    return [(share, seen.since, seen.variant, dict(seen.calls)) for share, seen in unit.items()]
-
-
-def _late(connection: Connection, events: list[Event]) -> dict[str, tuple[bytes, DrawnCall | None]]:
+def _late(connection: Connection, of: set[str]) -> dict[str, tuple[bytes, DrawnCall | None]]:
     """Find the calls whose scores changed: their units' digests, empty for a call that is its own, and their draws."""
-    names = sorted({change.id for event in events for change in event.changes})
+    names = sorted(of)
     query = select(calls.c.id, calls.c.at, calls.c.assigned, calls.c.rest).where(
         calls.c.id.in_(bindparam("names", expanding=True))
     )

@@ -16,53 +16,62 @@ from logos_shift_openai.core.policy import policy_from
 from logos_shift_openai.core.rollout_state import ENDED, state_from
 from logos_shift_openai.core.strict import ConfigError
 
-from .measures import grid_scores, measured
+from .measures import Scorer, measured
 from .store.rollout_counts import Event, EventCall, EventChange, append_event, unit_digest
-from .store.rows import Rest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from sqlalchemy import Connection
 
-    from logos_shift_openai.core.policy import Policy
-
     from .store.evidence import Changed
     from .store.rows import Head
 
-_rest: Final = msgspec.json.Decoder(Rest).decode
+
+class _Draw(msgspec.Struct):
+    """The parts of a `Rest` that say how a call was drawn."""
+
+    unit_kind: str | None = None
+    unit_id: str | None = None
+    share: int | None = None
+    bucket: int | None = None
+
+
+_draw: Final = msgspec.json.Decoder(_Draw).decode
 
 
 class Drawn:
     """What one batch says.
 
     Args:
-        policies: Of the rollouts that are open, by experiment.
+        scorers: Of the rollouts that are open, by experiment.
     """
 
-    def __init__(self, policies: dict[str, Policy]) -> None:
-        self._policies = policies
+    def __init__(self, scorers: dict[str, Scorer]) -> None:
+        self._scorers = scorers
         self._noted: dict[str, tuple[str, EventCall]] = {}
 
     @classmethod
     def read(cls, connection: Connection) -> Drawn:
         """Find the open rollouts, with a statement written bare: it runs for every batch."""
         rows = connection.exec_driver_sql("SELECT experiment, policy, state FROM rollouts").all()
-        found = ((row.experiment, _policy_if_open(row.policy, row.state)) for row in rows)
-        return cls({experiment: policy for experiment, policy in found if policy is not None})
+        found = ((row.experiment, _scorer_if_open(row.policy, row.state)) for row in rows)
+        return cls({experiment: scorer for experiment, scorer in found if scorer is not None})
 
     def note(self, head: Head, rest: bytes) -> None:
         """Note a call, with its `rest` as JSON, whether it is new or not."""
-        policy = self._policies.get(head.experiment) if head.experiment and self._policies else None
-        if policy is None or head.experiment is None or head.assigned is None:
+        scorer = self._scorers.get(head.experiment) if head.experiment and self._scorers else None
+        if scorer is None or head.experiment is None or head.assigned is None:
             return
-        more = _rest(rest)
-        if more.unit_kind is None or more.unit_id is None or more.share is None or more.bucket is None:
+        draw = _draw(rest)
+        if draw.unit_kind is None or draw.unit_id is None or draw.share is None or draw.bucket is None:
             return
-        if was_drawn(head.assigned, more.share, more.bucket):  # type: ignore[arg-type]  # was checked when it came in
-            scores = grid_scores(policy, measured({**msgspec.structs.asdict(head), "rest": rest, "score": None}))
-            unit = b"" if more.unit_kind == "call" else unit_digest(more.unit_kind, more.unit_id)
-            call = EventCall(head.id, head.at, unit, more.share, head.assigned == "candidate", scores)
+        if was_drawn(head.assigned, draw.share, draw.bucket):  # type: ignore[arg-type]  # was checked when it came in
+            row = msgspec.structs.asdict(head)
+            row["rest"], row["score"] = rest, None
+            unit = b"" if draw.unit_kind == "call" else unit_digest(draw.unit_kind, draw.unit_id)
+            candidate = head.assigned == "candidate"
+            call = EventCall(head.id, head.at, unit, draw.share, candidate, scorer(measured(row)))
             self._noted[head.id] = (head.experiment, call)
 
     def write(self, connection: Connection, new: Collection[str], changed: Iterable[Changed]) -> None:
@@ -73,7 +82,7 @@ class Drawn:
             new: The ids of the calls noted that are new.
             changed: Calls whose score by feedback changed.
         """
-        if not self._policies:
+        if not self._scorers:
             return
         events: dict[str, Event] = {}
         for call_id in new:
@@ -81,11 +90,11 @@ class Drawn:
                 experiment, call = self._noted[call_id]
                 events.setdefault(experiment, Event([], [])).calls.append(call)
         for one in changed:
-            policy = self._policies.get(one.experiment)
-            if policy is None:
+            scorer = self._scorers.get(one.experiment)
+            if scorer is None:
                 continue
             before, after = (
-                None if value is None else grid_scores(policy, {"success": value}).get("success")
+                None if value is None else scorer({"success": value}).get("success")
                 for value in (one.before, one.after)
             )
             if one.id in self._noted and one.id in new and before is None and after is not None:
@@ -98,10 +107,10 @@ class Drawn:
 
 
 @lru_cache(maxsize=256)
-def _policy_if_open(policy: str, state: str) -> Policy | None:
+def _scorer_if_open(policy: str, state: str) -> Scorer | None:
     try:
         if state_from(msgspec.json.decode(state)).phase in ENDED:
             return None
-        return policy_from(msgspec.json.decode(policy))
+        return Scorer(policy_from(msgspec.json.decode(policy)))
     except (ConfigError, msgspec.DecodeError):  # whoever looks at the rollouts says so
         return None

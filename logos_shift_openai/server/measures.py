@@ -7,7 +7,7 @@ An answer that the baseline had to give for the candidate is the candidate's fai
 
 from __future__ import annotations
 
-from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from logos_shift_openai.core.booking import Booking, ScoredCall, milliseconds
 from logos_shift_openai.core.evidence import GRID, ScoreError
+from logos_shift_openai.core.metrics import metric_of
 from logos_shift_openai.core.records import Unit
 
 from .store.database import store_of
@@ -70,7 +71,7 @@ def recounted(connection: Connection, experiment: str, policy: Policy, state: St
 
 def scored_calls(connection: Connection, experiment: str, policy: Policy, since: float) -> Iterator[ScoredCall]:
     """Read the calls that were drawn, by (at, id) and in parts, from a time on in Unix seconds."""
-    codec = store_of(connection).codec
+    codec, scorer = store_of(connection).codec, Scorer(policy)
     after = (milliseconds(since), "")
     query = select(*_COLUMNS).where(calls.c.experiment == experiment, calls.c.assigned.is_not(None))
     while True:
@@ -88,7 +89,7 @@ def scored_calls(connection: Connection, experiment: str, policy: Policy, since:
                 row["assigned"],
                 rest.share,
                 rest.bucket,
-                scores_of(policy, measured(row)),
+                {metric: score / GRID for metric, score in scorer(measured(row)).items()},
             )
         if len(rows) < _PART:
             return
@@ -113,16 +114,27 @@ def measured(row: RowMapping | Row) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def scores_of(policy: Policy, values: Mapping[str, float]) -> dict[str, float]:
-    """Orient and cap what was measured: scores in [0, 1] for the metrics of a policy."""
-    return {metric: score / GRID for metric, score in grid_scores(policy, values).items()}
+class Scorer:
+    """Orient and cap what was measured for a policy: scores in steps of the grid.
 
+    What cannot be a score, as a time below 0, is left out.
+    """
 
-def grid_scores(policy: Policy, values: Mapping[str, float]) -> dict[str, int]:
-    """Give the same in steps of the grid; what cannot be a score, as a time below 0, is left out."""
-    scores = {}
-    for one in policy.guarded:
-        if one.metric in values:
-            with suppress(ScoreError):
-                scores[one.metric] = one.score(values[one.metric])
-    return scores
+    def __init__(self, policy: Policy) -> None:
+        # Rates have few values, and what they score is remembered; quantities have a new one each time.
+        self._scores = [
+            (one.metric, one.score if metric_of(one.metric).capped else lru_cache(maxsize=64)(one.score))
+            for one in policy.guarded
+        ]
+
+    def __call__(self, values: Mapping[str, float]) -> dict[str, int]:
+        """Score what was measured of a call."""
+        scores = {}
+        for metric, score in self._scores:
+            value = values.get(metric)
+            if value is not None:
+                try:
+                    scores[metric] = score(value)
+                except ScoreError:
+                    continue
+        return scores

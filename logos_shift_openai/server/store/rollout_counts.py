@@ -12,25 +12,24 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from logos_shift_openai.core.booking import Seen, SeenUnit, Tally, since_of
+from logos_shift_openai.core.booking import SeenUnit, Tally, since_of
 
 from .schema import rollout_counts, rollout_events, rollout_units
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from logos_shift_openai.core.policy import Policy
-    from logos_shift_openai.core.records import Variant
     from logos_shift_openai.core.rollout_state import State
 
 _PART: Final = 500
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_VARIANTS: Final[tuple[Variant, Variant]] = ("baseline", "candidate")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.decode
+_decode_unit: Final = msgspec.msgpack.Decoder(SeenUnit).decode
 
 
 class EventCall(NamedTuple):
@@ -70,7 +69,7 @@ class EventChange(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What a batch said to the rollout of one experiment; the changes came after the calls."""
+    """What a batch said to the rollout of one experiment; the changes came after the calls, which are read as lists."""
 
     calls: list[EventCall]
     changes: list[EventChange]
@@ -123,7 +122,8 @@ def take_events(connection: Connection, experiment: str, limit: int) -> list[Eve
     )
     gone = delete(rollout_events).where(rollout_events.c.id.in_(oldest))
     taken = connection.execute(gone.returning(rollout_events.c.id, rollout_events.c.data)).all()
-    return [_decode(row.data, type=Event) for row in sorted(taken, key=lambda row: int(row.id))]
+    found = (_decode(row.data) for row in sorted(taken, key=lambda row: int(row.id)))
+    return [Event(calls, [EventChange(*change) for change in changes]) for calls, changes in found]
 
 
 def drop_events(connection: Connection, experiment: str) -> None:
@@ -182,14 +182,19 @@ def due_units(connection: Connection, experiment: str, generation: str, now: int
 def read_units(
     connection: Connection, experiment: str, generation: str, units: Collection[bytes]
 ) -> dict[bytes, UnitRow]:
-    """Read units, those that are there."""
-    of = rollout_units.c
-    query = select(of.unit, of.data, of.counted).where(
-        of.experiment == experiment,
-        of.generation == generation,
-        of.unit.in_(bindparam("units", expanding=True)),
-    )
-    return {bytes(row.unit): UnitRow(_unit_from(row.data), row.counted) for row in _in_parts(connection, query, units)}
+    """Read units, those that are there, with a statement written bare: there are many of them each second."""
+    found: dict[bytes, UnitRow] = {}
+    query = "SELECT unit, data, counted FROM rollout_units WHERE experiment = {0} AND generation = {0} AND unit "
+    ordered = sorted(units)
+    for start in range(0, len(ordered), _PART):
+        part = ordered[start : start + _PART]
+        if connection.dialect.name == "postgresql":
+            rows = connection.exec_driver_sql(query.format("%s") + "= ANY(%s)", (experiment, generation, part))
+        else:
+            marks = ", ".join("?" * len(part))
+            rows = connection.exec_driver_sql(query.format("?") + f"IN ({marks})", (experiment, generation, *part))
+        found.update((bytes(unit), UnitRow(_decode_unit(data), counted)) for unit, data, counted in rows)
+    return found
 
 
 def keep_units(
@@ -199,19 +204,19 @@ def keep_units(
     found: Sequence[tuple[bytes, UnitRow, int | None]],
 ) -> None:
     """Put units in the place of their last ones: each with the time that it is counted as of, and when it is due."""
-    if not found:
-        return
-    fresh = _INSERTS[connection.dialect.name](rollout_units)
-    key = [rollout_units.c.experiment, rollout_units.c.generation, rollout_units.c.unit]
-    names = ("data", "counted", "due")
-    statement = fresh.on_conflict_do_update(index_elements=key, set_={name: fresh.excluded[name] for name in names})
-    of = {"experiment": experiment, "generation": generation}
-    rows = [
-        {**of, "unit": unit, "data": _encode(_unit_rows(row.unit)), "counted": row.counted, "due": due}
-        for unit, row, due in found
-    ]
-    for start in range(0, len(rows), _PART):
-        connection.execute(statement, rows[start : start + _PART])
+    into = "INSERT INTO rollout_units (experiment, generation, unit, data, counted, due) "
+    ending = " ON CONFLICT (experiment, generation, unit) DO UPDATE SET data = excluded.data, "
+    ending += "counted = excluded.counted, due = excluded.due"
+    for start in range(0, len(found), _PART):
+        part = found[start : start + _PART]
+        rows = [(unit, _encode(row.unit), row.counted, due) for unit, row, due in part]
+        if connection.dialect.name == "postgresql":
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            values = "SELECT %s, %s, * FROM unnest(%s::bytea[], %s::bytea[], %s::bigint[], %s::bigint[])"
+            connection.exec_driver_sql(into + values + ending, (experiment, generation, *columns))
+        else:
+            several = [(experiment, generation, *row) for row in rows]
+            connection.exec_driver_sql(into + "VALUES (?, ?, ?, ?, ?, ?)" + ending, several)
 
 
 def drop_units(connection: Connection, experiment: str, generation: str | None, limit: int) -> None:
@@ -238,27 +243,3 @@ def _other_generation(connection: Connection, experiment: str, generation: str |
         if found != generation:
             return found
     return None
-
-
-def _in_parts(connection: Connection, query: Select[Any], units: Collection[bytes]) -> Iterator[Any]:
-    ordered = sorted(units)
-    for start in range(0, len(ordered), _PART):
-        yield from connection.execute(query, {"units": ordered[start : start + _PART]})
-
-
-def _unit_rows(unit: SeenUnit) -> list[Any]:
-    return [
-        (share, *seen.since, seen.variant == "candidate", [(*key, scores) for key, scores in seen.calls.items()])
-        for share, seen in unit.items()
-    ]
-
-
-def _unit_from(data: bytes) -> SeenUnit:
-    return {
-        share: Seen(
-            (at, name),
-            _VARIANTS[candidate],
-            {(one_at, one): scores for one_at, one, scores in seen},
-        )
-        for share, at, name, candidate, seen in _decode(data)
-    }
