@@ -71,7 +71,7 @@ class Drawn:
             row["rest"], row["score"] = rest, None
             unit = b"" if draw.unit_kind == "call" else unit_digest(draw.unit_kind, draw.unit_id)
             candidate = head.assigned == "candidate"
-            call = EventCall(head.id, head.at, unit, draw.share, candidate, scorer(measured(row)))
+            call = EventCall(head.id if unit else "", head.at, unit, draw.share, candidate, scorer(measured(row)))
             self._noted[head.id] = (head.experiment, call)
 
     def write(self, connection: Connection, new: Collection[str], changed: Iterable[Changed]) -> None:
@@ -85,10 +85,9 @@ class Drawn:
         if not self._scorers:
             return
         events: dict[str, Event] = {}
-        for call_id in new:
-            if call_id in self._noted:
-                experiment, call = self._noted[call_id]
-                events.setdefault(experiment, Event([], [])).calls.append(call)
+        fresh = {call_id: self._noted[call_id] for call_id in new if call_id in self._noted}
+        for experiment, call in fresh.values():
+            events.setdefault(experiment, Event([], [])).calls.append(call)
         for one in changed:
             scorer = self._scorers.get(one.experiment)
             if scorer is None:
@@ -97,8 +96,8 @@ class Drawn:
                 None if value is None else scorer({"success": value}).get("success")
                 for value in (one.before, one.after)
             )
-            if one.id in self._noted and one.id in new and before is None and after is not None:
-                self._noted[one.id][1].scores["success"] = after
+            if one.id in fresh and before is None and after is not None:
+                fresh[one.id][1].scores["success"] = after
             elif before != after:
                 change = EventChange(one.id, "success", before, after)
                 events.setdefault(one.experiment, Event([], [])).changes.append(change)

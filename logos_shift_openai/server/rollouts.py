@@ -2,10 +2,10 @@
 
 Theory of operation. A look counts what has come in (`counting`), reads the counts, asks the pure core, and writes only
 if the rollout's row is still as it was read; so of two that look at the same time one gives way. Every change of state
-is kept as a decision with its evidence, a hold only when its why has changed. On a server the decision, the state and
-the next config version are one transaction. The embedded config is a file: there the decision comes first, with the
-version that it will make in `pending`; then the file is written and `pending` cleared. A crash in between is mended by
-the next look, which brings the file to what was decided.
+is kept as a decision with its evidence; a hold only when its why has changed, and of the holds of an hour that follow
+each other the last. On a server the decision, the state and the next config version are one transaction. The embedded
+config is a file: there the decision comes first, with the version that it will make in `pending`; then the file is
+written and `pending` cleared. A crash in between is mended by the next look, which brings the file to what was decided.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from logos_shift_openai.core.config import ConfigError, Experiment, config_from
 from logos_shift_openai.core.evidence import Evidence, ScoreError
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .store.database import Store
 
 TICK_SECONDS: Final = 1.0
+_HOLD_MS: Final = 5_000  # why nothing happens may change with each call; so often it is written down
+_HOUR_MS: Final = 3_600_000
 _TRIES: Final = 10
 _AT_REST: Final = (*ENDED, "paused")  # a look decides nothing there
 _logger = logging.getLogger("logos_shift_openai.server")
@@ -219,17 +221,22 @@ def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision |
         if experiment is None or experiment.state == "stopped":
             return None  # nobody is sent to the candidate, so there is nothing to decide
         evidence = evidence_of(connection, one.experiment, one.policy, one.state, now / 1000)
-        last = connection.scalar(
-            select(decisions.c.why)
+        last = connection.execute(
+            select(decisions.c.id, decisions.c.at, decisions.c.action, decisions.c.why)
             .where(decisions.c.experiment == one.experiment)
             .order_by(decisions.c.id.desc())
             .limit(1)
-        )
+        ).first()
     decision = decide(one.policy, one.state, evidence, now / 1000)
     changed = replace(decision.state, seen=one.state.seen) != one.state
-    if decision.action == "hold" and not changed and decision.why == last:
+    held = decision.action == "hold" and not changed
+    again = held and last is not None and last.action == "hold"
+    if held and last is not None and (decision.why == last.why or (again and 0 <= now - last.at < _HOLD_MS)):
         return None
     _write(store, one.experiment, one, one.policy, decision, evidence, now, home)
+    if again and last is not None and last.at // _HOUR_MS == now // _HOUR_MS:
+        with store.writing() as connection:  # a crash before this leaves a hold more, and nothing else
+            connection.execute(delete(decisions).where(decisions.c.id == last.id))
     return decision
 
 

@@ -18,11 +18,11 @@ from logos_shift_openai.server.config_versions import change_config
 from logos_shift_openai.server.counting import compare, count, forget
 from logos_shift_openai.server.experiments import Plan, start_in
 from logos_shift_openai.server.fold import mend_since
-from logos_shift_openai.server.ingest import ingest
+from logos_shift_openai.server.ingest import ingest, ingest_within
 from logos_shift_openai.server.measures import evidence_of, recounted
 from logos_shift_openai.server.retention import Rule, enforce, set_rule
 from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, get_rollout, tick
-from logos_shift_openai.server.store.database import Store, StoreConflictError
+from logos_shift_openai.server.store.database import Store, StoreConflictError, StoreError, open_store
 from logos_shift_openai.server.store.rollout_counts import counted
 from logos_shift_openai.server.store.schema import calls, rollout_counts, rollout_events, rollout_units
 
@@ -209,8 +209,6 @@ def test_a_batch_that_commits_late_is_counted(begun: Store) -> None:
     """Others that came after it are counted meanwhile, on the engine that has such a thing."""
     if begun.is_sqlite:
         pytest.skip("one writer at a time")
-    from logos_shift_openai.server.ingest import ingest_within
-
     traffic = Traffic(7)
     state = get_rollout(begun, "x").state
     for fresh in (True, False):
@@ -223,6 +221,24 @@ def test_a_batch_that_commits_late_is_counted(begun: Store) -> None:
             assert kept(begun, POLICY, state) == anew(begun, POLICY, state)
         count(begun, "x", POLICY, state, START + HOUR)
         assert kept(begun, POLICY, state) == anew(begun, POLICY, state), (fresh, before)
+
+
+def test_a_rollout_does_not_begin_while_records_that_knew_of_none_are_taken_in(postgres_url: str) -> None:
+    """Else what they say to it would be lost; on SQLite there is one writer anyway."""
+    store, hasty = open_store(postgres_url), open_store(f"{postgres_url}?options=-c%20lock_timeout%3D100ms")
+    plan = Plan(key="x", models=("big",), candidate="small", dataset="sales")
+    change_config(store, lambda document: start_in(document, plan, "salt"), why="test", now=START)
+    with store.writing() as late:
+        ingest_within(late, Traffic(16).lines(9, START + HOUR, 1_000), START)
+        with pytest.raises(StoreError, match="lock timeout"):
+            begin_rollout(hasty, "x", POLICY, START)
+    begin_rollout(hasty, "x", POLICY, START)
+    one = get_rollout(store, "x")
+    count(store, "x", POLICY, one.state, START + 3 * HOUR)
+    assert len(kept(store, POLICY, one.state)) > 3
+    assert kept(store, POLICY, one.state) == anew(store, POLICY, one.state)
+    store.close()
+    hasty.close()
 
 
 def test_evidence_outlives_the_calls(begun: Store) -> None:

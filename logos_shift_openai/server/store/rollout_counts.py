@@ -36,7 +36,7 @@ class EventCall(NamedTuple):
     """A call that came in and was drawn.
 
     Args:
-        id: Its id.
+        id: Its id; empty where the call itself is the unit, and needs none.
         at: When it began, milliseconds since 1970.
         unit: The digest of its unit; empty where the call itself is the unit.
         share: The candidate's share that it was drawn at, in basis points.
