@@ -88,12 +88,18 @@ def status(
     ctx: typer.Context,
     key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Name of the experiment; none for all.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    recount: Annotated[bool, typer.Option("--recount", help="Count all calls of KEY's run anew, and compare.")] = False,
     as_json: Json = False,
 ) -> None:
     """Look now, and show where a rollout stands and why."""
     from logos_shift_openai.server.rollouts import list_rollouts, tick  # noqa: PLC0415
 
+    if recount and key is None:
+        raise typer.BadParameter("--recount is about one rollout", param_hint="KEY")
     with _looked(ctx.obj) as (store, home):
+        if recount and key is not None:
+            _recount(store, key, as_json=as_json)
+            return
         while True:
             with store.reading() as connection:
                 keys = [one.experiment for one in list_rollouts(connection)] if key is None else [key]
@@ -199,6 +205,30 @@ def _by_hand(place: Place, key: str, what: str, *, as_json: bool) -> None:
     with _looked(place) as (store, home):
         change_rollout(store, key, what, now_ms(), home)
         _show(store, key, as_json=as_json)
+
+
+def _recount(store: Store, key: str, *, as_json: bool) -> None:
+    """Say whether the counts that are kept are those of the calls."""
+    from logos_shift_openai.core.rollout_state import ENDED  # noqa: PLC0415
+    from logos_shift_openai.server.counting import compare  # noqa: PLC0415
+    from logos_shift_openai.server.rollouts import get_rollout  # noqa: PLC0415
+
+    one = get_rollout(store, key)
+    if one.state.phase in ENDED:
+        raise CommandError(f"the rollout of {key} has ended, and with it the counting")
+    found = compare(store, key, one.policy, one.state)
+    if as_json:
+        emit({"experiment": key, **found._asdict()})
+        return
+    if found.agrees is None:
+        typer.echo("Records are coming in that are not counted yet; try again.")
+    elif found.agrees:
+        typer.echo(f"The calls give the counts that are kept: {found.scores:,} units and scores.")
+    else:
+        typer.echo(
+            f"The calls give {found.anew:,} units and scores, {found.scores:,} are kept. Where retention has removed "
+            "calls since the run began this is as it must be; else please report it."
+        )
 
 
 def _read(path: Path | None) -> Any:

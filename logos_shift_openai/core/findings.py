@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from .config import SHARE_MAX
 from .metrics import METRICS
-from .sample_ratio import ALARM_ALPHA, log_ratio_wealth
-from .wealth import log_mixed, log_wealth
+from .sample_ratio import ALARM_ALPHA, log_ratio_wealth_of
+from .wealth import log_mixed, log_wealth_of
 
 if TYPE_CHECKING:
     from .evidence import Evidence
@@ -102,9 +102,9 @@ def look_at(policy: Policy, evidence: Evidence, share: int, part: float = 1.0) -
     """
     guarded = tuple(_finding(policy, one, evidence, share) for one in policy.guarded)
     splits = {one.metric: one.split for one in guarded}
-    units = evidence.of(UNITS)
+    units = evidence.groups(UNITS)
     if units:
-        splits[UNITS] = log_ratio_wealth(units)
+        splits[UNITS] = log_ratio_wealth_of(units)
     edge = math.log(len(splits) / ALARM_ALPHA)
     crooked = tuple(name for name in sorted(splits, key=lambda name: -splits[name]) if splits[name] >= edge)
     stakes = zip(guarded, policy.stakes, strict=True)
@@ -121,7 +121,7 @@ def look_at(policy: Policy, evidence: Evidence, share: int, part: float = 1.0) -
 
 
 def _finding(policy: Policy, one: Guarded, evidence: Evidence, share: int) -> Finding:
-    counts = evidence.of(one.metric)
+    counts = evidence.groups(one.metric)
     risk = policy.too_risky(one, share)
     # Scores lie in [0, 1], so nothing can be worse by more than one whole point: no proof is needed.
     plain = risk is None or (one.ratio is None and risk.threshold < -1)
@@ -132,9 +132,9 @@ def _finding(policy: Policy, one: Guarded, evidence: Evidence, share: int) -> Fi
         candidate=evidence.mean(one.metric, "candidate"),
         units=candidates + evidence.units(one.metric, "baseline"),
         candidates=candidates,
-        harm=log_wealth(policy.harm(one), counts),
-        safe=math.inf if plain or risk is None else log_wealth(risk, counts),
-        split=log_ratio_wealth(counts),
+        harm=log_wealth_of(policy.harm(one), counts),
+        safe=math.inf if plain or risk is None else log_wealth_of(risk, counts),
+        split=log_ratio_wealth_of(counts),
     )
 
 

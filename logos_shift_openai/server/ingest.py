@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from logos_shift_openai.core.records import RecordError
 
+from .drawn import Drawn
 from .keeping import Keeping
 from .store.database import StoreConflictError, store_of
 from .store.evidence import Deltas, calls_locked, rescore
@@ -141,23 +142,37 @@ def keep(connection: Connection, batch: Batch, now: int) -> int:
     """
     codec = store_of(connection).codec
     codec.refresh(connection)
+    drawn = Drawn.read(connection)
     for head, _pack in batch.calls.values():
+        drawn.note(head, head.rest)
         head.rest = codec.pack_rest(head.dataset, head.rest)
     new = insert_new(connection, calls, [_row(head) for head, _pack in batch.calls.values()])
     heads = [batch.calls[call_id][0] for call_id in sorted(new)]
     _keep_bodies(connection, [(head, batch.calls[head.id][1]) for head in heads], now)
     new_said = insert_new(connection, feedback, [_row(one) for one in batch.said.values()])
-    count_new(connection, heads, [batch.said[one] for one in new_said])
+    count_new(connection, heads, [batch.said[one] for one in new_said], drawn)
     return len(new) + len(new_said)
 
 
-def count_new(connection: Connection, heads: list[Head], said: list[FeedbackRow]) -> None:
-    """Add to the evidence what was just inserted, within the transaction that did it."""
+def count_new(connection: Connection, heads: list[Head], said: list[FeedbackRow], drawn: Drawn | None = None) -> None:
+    """Add to the evidence what was just inserted, within the transaction that did it.
+
+    Args:
+        connection: A writer's connection.
+        heads: Calls that are new, each with its `rest` packed.
+        said: Feedback that is new.
+        drawn: What the calls say to open rollouts; None where nobody noted it.
+    """
+    if drawn is None:
+        drawn, codec = Drawn.read(connection), store_of(connection).codec
+        for head in heads:
+            drawn.note(head, codec.unpack_rest(connection, head.rest))
     deltas = Deltas()
     deltas.add_calls(heads)
     scored = {one.call_id for one in said if one.value is not None or one.label is not None}
     _score(connection, deltas, heads, scored)
     deltas.write(connection)
+    drawn.write(connection, [head.id for head in heads], deltas.changed)
 
 
 def _keep_bodies(connection: Connection, found: list[tuple[Head, bytes | None]], now: int) -> None:

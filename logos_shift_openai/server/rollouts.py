@@ -1,11 +1,11 @@
 """The rollouts of a store: look at each open one, and write what is decided together with the config that it makes.
 
-Theory of operation. A look reads the evidence, asks the pure core, and writes only if the rollout's row is still as it
-was read; so of two that look at the same time one gives way. Every change of state is kept as a decision with its
-evidence, a hold only when its why has changed. On a server the decision, the state and the next config version are
-one transaction. The embedded config is a file: there the decision comes first, with the version that it will make in
-`pending`; then the file is written and `pending` cleared. A crash in between is mended by the next look, which brings
-the file to what was decided.
+Theory of operation. A look counts what has come in (`counting`), reads the counts, asks the pure core, and writes only
+if the rollout's row is still as it was read; so of two that look at the same time one gives way. Every change of state
+is kept as a decision with its evidence; a hold only when its why has changed, and of the holds of an hour that follow
+each other the last. On a server the decision, the state and the next config version are one transaction. The embedded
+config is a file: there the decision comes first, with the version that it will make in `pending`; then the file is
+written and `pending` cleared. A crash in between is mended by the next look, which brings the file to what was decided.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from logos_shift_openai.core.config import ConfigError, Experiment, config_from
 from logos_shift_openai.core.evidence import Evidence, ScoreError
@@ -27,6 +27,7 @@ from logos_shift_openai.core.rollout_by_hand import RolloutError, by_hand
 from logos_shift_openai.core.rollout_state import ENDED, State, state_from
 
 from .config_versions import change_within, live_config, live_version
+from .counting import count, forget
 from .experiments import Document, ExperimentError, read_config, set_share, share_in
 from .measures import MEASURED, evidence_of
 from .notifications.outbox import new_id, notify
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
 
     from .store.database import Store
 
-TICK_SECONDS: Final = 5.0
+TICK_SECONDS: Final = 1.0
+_HOLD_MS: Final = 5_000  # why nothing happens may change with each call; so often it is written down
+_HOUR_MS: Final = 3_600_000
 _TRIES: Final = 10
 _AT_REST: Final = (*ENDED, "paused")  # a look decides nothing there
 _logger = logging.getLogger("logos_shift_openai.server")
@@ -84,11 +87,15 @@ def tick(store: Store, now: int, home: Path | None = None) -> list[tuple[str, De
         try:
             if home is not None and one.pending is not None:
                 _bring_file(store, home, one.experiment)
+            if one.state.phase in ENDED:
+                forget(store, one.experiment)
+            else:
+                count(store, one.experiment, one.policy, one.state, now)
             if one.state.phase not in _AT_REST:
                 decision = _look(store, one, now, home)
                 if decision is not None:
                     kept.append((one.experiment, decision))
-        except ChangedError:
+        except StoreConflictError:  # with one that looks, or counts, at the same time
             continue
         except (ExperimentError, ConfigError, ScoreError) as error:
             _logger.warning("the rollout of %s was not looked at: %s", one.experiment, type(error).__name__)
@@ -155,6 +162,8 @@ def change_rollout(store: Store, key: str, what: str, now: int, home: Path | Non
         RolloutError: there is no rollout, or its phase has nothing of the kind.
     """
     one = get_rollout(store, key)
+    if one.state.phase not in ENDED:
+        count(store, key, one.policy, one.state, now)
     with store.reading() as connection:
         evidence = evidence_of(connection, key, one.policy, one.state, now / 1000)
     decision = by_hand(what, one.policy, one.state, evidence, now / 1000)
@@ -240,17 +249,22 @@ def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision |
         if experiment is None or experiment.state == "stopped":
             return None  # nobody is sent to the candidate, so there is nothing to decide
         evidence = evidence_of(connection, one.experiment, one.policy, one.state, now / 1000)
-        last = connection.scalar(
-            select(decisions.c.why)
+        last = connection.execute(
+            select(decisions.c.id, decisions.c.at, decisions.c.action, decisions.c.why)
             .where(decisions.c.experiment == one.experiment)
             .order_by(decisions.c.id.desc())
             .limit(1)
-        )
+        ).first()
     decision = decide(one.policy, one.state, evidence, now / 1000)
     changed = replace(decision.state, seen=one.state.seen) != one.state
-    if decision.action == "hold" and not changed and decision.why == last:
+    held = decision.action == "hold" and not changed
+    again = held and last is not None and last.action == "hold"
+    if held and last is not None and (decision.why == last.why or (again and 0 <= now - last.at < _HOLD_MS)):
         return None
     _write(store, one.experiment, one, one.policy, decision, evidence, now, home)
+    if again and last is not None and last.at // _HOUR_MS == now // _HOUR_MS:
+        with store.writing() as connection:  # a crash before this leaves a hold more, and nothing else
+            connection.execute(delete(decisions).where(decisions.c.id == last.id))
     return decision
 
 
@@ -271,6 +285,8 @@ def _write(
     pending = None
     for _ in range(_TRIES):
         with suppress(_AgainError), store.writing() as connection:
+            if before is None or before.state.phase in ENDED:
+                _wait_for_ingest(connection)
             dataset = _dataset(connection, key, home)
             document = json.dumps({**told, "dataset": dataset}, allow_nan=False)
             version = _next_version(connection, key, decision, now, home) if moved else None
@@ -293,6 +309,12 @@ def _tell(
     kind = kind_of(None if before is None else before.state, decision)
     if kind is not None:
         notify(connection, decision_event(new_id(now), key, None if dataset == "*" else dataset, kind, decision))
+
+
+def _wait_for_ingest(connection: Connection) -> None:
+    """Make sure that whoever takes records in from here on sees that a rollout is open, and nobody still does not."""
+    if connection.dialect.name == "postgresql":  # every ingest has read the table, and holds it till its end
+        connection.exec_driver_sql("LOCK TABLE rollouts IN ACCESS EXCLUSIVE MODE")
 
 
 class _AgainError(Exception):

@@ -183,6 +183,21 @@ def test_by_hand(world: Callable[[float], World]) -> None:
     assert it.experiment.share == 9_900
 
 
+def test_of_the_holds_of_an_hour_the_last_is_kept(world: Callable[[float], World]) -> None:
+    """While nothing but its why changes; what is moved, or said in another hour, stays."""
+    it = world(0.9)
+    begin_rollout(it.store, "x", POLICY, it.now, it.home)
+    it.hour(20)
+    kept = [(one["action"], one["at"]) for one in it.told()]
+    assert [action for action, _at in kept] == ["ramp", "hold"]
+    for waited in (1_000, 5_000, 60_000):
+        it.now = kept[-1][1] + waited - HOUR
+        it.hour(20)
+    assert [(one["action"], one["at"]) for one in it.told()] == [kept[0], ("hold", kept[-1][1] + 60_000)]
+    it.hour(20)
+    assert len(it.told()) == 3
+
+
 def test_two_that_look_at_once_decide_once(world: Callable[[float], World], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever read the older state writes nothing, neither decision nor config."""
     it = world(0.9)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -279,3 +279,33 @@ deliveries: Final = Table(
     Column("fault", Text),
 )
 Index("deliveries_due", deliveries.c.state, deliveries.c.due)
+# What ingest says to open rollouts, until it is counted; see `store.rollout_counts`.
+rollout_events: Final = Table(
+    "rollout_events",
+    tables,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("experiment", String(ID_LENGTH), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+Index("rollout_events_experiment", rollout_events.c.experiment, rollout_events.c.id)
+
+rollout_units: Final = Table(
+    "rollout_units",
+    tables,
+    Column("experiment", String(ID_LENGTH), primary_key=True),
+    Column("generation", String(64), primary_key=True),  # names the run that is counted; see `rollout_counts`
+    Column("unit", LargeBinary(16), primary_key=True),  # a digest
+    Column("data", LargeBinary, nullable=False),
+    Column("counted", BigInteger, nullable=False),  # the time as of which the counts have it
+    Column("due", BigInteger),  # when it counts for more by time alone
+)
+Index("rollout_units_due", rollout_units.c.experiment, rollout_units.c.due)
+
+rollout_counts: Final = Table(
+    "rollout_counts",
+    tables,
+    Column("experiment", String(ID_LENGTH), primary_key=True),
+    Column("generation", String(64), nullable=False),
+    Column("until", BigInteger, nullable=False),  # the time as of which it is counted; never goes back
+    Column("counts", LargeBinary, nullable=False),
+)
