@@ -67,15 +67,14 @@ def under_way(connection: Connection) -> Iterator[tuple[str, str]]:
 def cannot_begin(connection: Connection, config: Config, key: str) -> str | None:
     """Say why the rollout of an experiment would measure nothing; None where it can begin.
 
+    Models that coincide are refused by the config itself.
+
     Args:
         connection: A reader's connection.
         config: With the experiment in it.
         key: The experiment.
     """
     one = next(one for one in config.experiments if one.key == key)
-    candidate = one.candidate
-    if candidate.model in one.match and candidate.provider is None and not _differs(one):
-        return f"{candidate.model} is both the requested model and the candidate; there is nothing to compare"
     taker = _taker(config, key)
     if taker is not None:
         return f"experiment {taker.key} stands before {key} and takes the same calls; stop it first"

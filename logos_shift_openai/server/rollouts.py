@@ -156,8 +156,8 @@ def begin_rollout(
         by_key: Id of the key that asks for it.
 
     Raises:
-        RolloutError: one is under way, a metric is not measured, there is nothing to compare, another experiment has
-            the calls, or the share is higher than the first one already.
+        RolloutError: one is under way, a metric is not measured, another experiment has the calls, or the share is
+            higher than the first one already.
         ExperimentError: there is no such experiment that runs.
         ConfigError: a part of the plan cannot be.
     """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +106,38 @@ def test_a_key_that_may_only_read_is_told_so(cli: Any, server: Process, monkeypa
     ended = cli("rollout", "status", "x")
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
     assert "does not accept the key" in ended.err
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Answers JSON that is no rollout."""
+
+    def do_GET(self) -> None:
+        body = {"/list": b"[]", "/none": b"null", "/rollouts": b'{"rollouts": [1]}'}["/" + self.path.split("/")[1]]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("command", [["status"], ["status", "x"], ["history", "x"]])
+def test_a_stranger_is_told_from_a_server(cli: Any, command: list[str]) -> None:
+    """One line, no traceback, whatever JSON it sends."""
+    stranger = HTTPServer(("127.0.0.1", 0), Stranger)
+    thread = threading.Thread(target=stranger.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{stranger.server_port}"
+        ended = [cli("rollout", *command, "--url", f"{url}/{path}") for path in ("list", "none", "rollouts")]
+    finally:
+        stranger.shutdown()
+        thread.join()
+        stranger.server_close()
+    for one in ended:
+        assert (one.code, one.out, one.err.count("\n")) == (1, "", 1)
+        assert "does not answer as a Logos server does" in one.err
 
 
 def test_an_experiment_whose_rollout_is_under_way_is_left_to_it(cli: Any, home: Any) -> None:
