@@ -37,9 +37,11 @@ def test_the_demo_ends_in_a_decision(process: Any, cli: Any, home: Any, options:
     assert experiments[0]["share"] == shares[-1]
 
 
-def test_too_few_calls_are_no_verdict(cli: Any) -> None:
+def test_too_few_calls_are_no_verdict(process: Any) -> None:
     """Said, and exit code 1; what was reached stands in the output all the same."""
-    ended = cli("demo", "--json", "--examples", "300", "--calls", "50")  # one look, and four steps to go
-    assert (ended.code, ended.json["verdict"]) == (1, None)
-    assert [one["action"] for one in ended.json["decisions"]] == ["hold"]
-    assert "no verdict after 50 calls: held at 5 %" in ended.err
+    running = process("demo", "--json", "--examples", "300", "--calls", "50")  # one look, and four steps to go
+    out, err = running.communicate(timeout=300)
+    told = json.loads(out)
+    assert (running.returncode, told["verdict"]) == (1, None)
+    assert [one["action"] for one in told["decisions"]] == ["hold"]
+    assert "no verdict after 50 calls: held at 5 %" in err
