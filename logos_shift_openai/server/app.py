@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from .api import calls, config, experiments, feedback, keys, notifications, operation, records, tuning
+from .api import calls, config, experiments, feedback, keys, notifications, operation, records, rollouts, tuning
 from .api.exchange import ApiError
 from .api.gate import Gate, Preflight, send_answer
 from .api.openapi import document
@@ -28,6 +28,7 @@ ENDPOINTS: Final = (
     *calls.ENDPOINTS,
     *experiments.ENDPOINTS,
     *tuning.ENDPOINTS,
+    *rollouts.ENDPOINTS,
     *keys.ENDPOINTS,
     *notifications.ENDPOINTS,
     *operation.ENDPOINTS,

@@ -6,6 +6,7 @@ is kept as a decision with its evidence; a hold only when its why has changed, a
 each other the last. On a server the decision, the state and the next config version are one transaction. The embedded
 config is a file: there the decision comes first, with the version that it will make in `pending`; then the file is
 written and `pending` cleared. A crash in between is mended by the next look, which brings the file to what was decided.
+So is what somebody has changed in the file by hand (see `server.rollout_guard`).
 """
 
 from __future__ import annotations
@@ -14,29 +15,34 @@ import json
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from logos_shift_openai.core.config import ConfigError, Experiment, config_from
+from logos_shift_openai.core.config import Config, ConfigError, config_from
 from logos_shift_openai.core.evidence import Evidence, ScoreError
 from logos_shift_openai.core.metrics import metric_of
 from logos_shift_openai.core.policy import Policy, policy_from
-from logos_shift_openai.core.rollout import Decision, begin, decide, decision_json
+from logos_shift_openai.core.rollout import Decision, begin, decide, decision_json, stopped
 from logos_shift_openai.core.rollout_by_hand import RolloutError, by_hand
 from logos_shift_openai.core.rollout_state import ENDED, State, state_from
+from logos_shift_openai.core.rollout_trail import Point, longer, point_of
+from logos_shift_openai.core.rollout_words import percent
 
-from .config_versions import change_within, live_config, live_version
+from .config_versions import StaleError, change_within, live_config, live_version
 from .counting import count, forget
-from .experiments import Document, ExperimentError, read_config, set_share, share_in
+from .experiments import Document, ExperimentError, Plan, change_file, config_path, new_salt, read_config, start_in
 from .measures import MEASURED, evidence_of
 from .notifications.outbox import new_id, notify
 from .notifications.rules import decision_event, kind_of
+from .rollout_guard import cannot_begin, drift, find, settle, subject_of
 from .store.database import StoreConflictError
 from .store.schema import decisions, rollouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from sqlalchemy import RowMapping
@@ -47,6 +53,7 @@ TICK_SECONDS: Final = 1.0
 _HOLD_MS: Final = 5_000  # why nothing happens may change with each call; so often it is written down
 _HOUR_MS: Final = 3_600_000
 _TRIES: Final = 10
+_INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _AT_REST: Final = (*ENDED, "paused")  # a look decides nothing there
 _logger = logging.getLogger("logos_shift_openai.server")
 
@@ -63,10 +70,24 @@ class Rollout:
     pending: int | None
     kept: str
     """The text of the state as it was read, by which a later change is noticed."""
+    subject: Mapping[str, Any] | None = None
+    """What the config says of the experiment, see `server.rollout_guard`; None where it was not kept yet."""
+    trail: tuple[Point, ...] = ()
+    """The course of its proofs, see `core.rollout_trail`."""
+
+    @property
+    def revision(self) -> str:
+        """A text that changes with whatever happens to the rollout, but not with a look that changes nothing."""
+        state = replace(self.state, seen=0.0)
+        return sha256(json.dumps([self.policy.to_json(), state.to_json()]).encode()).hexdigest()[:16]
 
 
 class ChangedError(StoreConflictError):
     """Another process has decided in the meantime."""
+
+
+class NoRolloutError(RolloutError):
+    """There is no rollout of that experiment."""
 
 
 def tick(store: Store, now: int, home: Path | None = None) -> list[tuple[str, Decision]]:
@@ -123,7 +144,16 @@ def check_policy(policy: Policy) -> None:
         raise RolloutError("shadow_pairs: calls are not compared in a shadow yet; leave it at 0")
 
 
-def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path | None = None) -> Rollout:
+def begin_rollout(
+    store: Store,
+    key: str,
+    policy: Policy,
+    now: int,
+    home: Path | None = None,
+    *,
+    plan: Plan | None = None,
+    by_key: str | None = None,
+) -> Rollout:
     """Begin the rollout of an experiment that runs, at the first share of the policy.
 
     Args:
@@ -132,42 +162,94 @@ def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path |
         policy: How it decides; its unit is the experiment's.
         now: Milliseconds since 1970.
         home: As in `tick`.
+        plan: The experiment, where it is to be started with the rollout.
+        by_key: Id of the key that asks for it.
 
     Raises:
-        RolloutError: one is under way, a metric is not measured, or the share is higher than the first one already.
+        RolloutError: one is under way, a metric is not measured, another experiment has the calls, or the share is
+            higher than the first one already.
         ExperimentError: there is no such experiment that runs.
+        ConfigError: a part of the plan cannot be.
     """
     check_policy(policy)
+    salt = new_salt()
     with store.reading() as connection:
-        experiment = _experiment(connection, key, home)
+        document = _document(connection, home)
         before = find_rollout(connection, key)
-        number, proven = _before(connection, key, "*" if experiment is None else experiment.dataset)
-    if experiment is None or experiment.state != "running":
-        raise ExperimentError(f"there is no experiment {key} that runs")
-    if before is not None and before.state.phase not in ENDED:
-        raise RolloutError(f"the rollout of {key} is {before.state.phase.replace('_', ' ')} already")
+        if before is not None and before.state.phase not in ENDED:
+            raise RolloutError(f"the rollout of {key} is {before.state.phase.replace('_', ' ')} already")
+        if plan is not None:
+            start_in(document, plan, salt)
+        config = config_from(document)
+        experiment = find(config, key)
+        if experiment is None or experiment.state != "running":
+            raise ExperimentError(f"there is no experiment {key} that runs")
+        number, proven = _before(connection, key, experiment.dataset)
+        fault = cannot_begin(connection, config, key)
+    if fault is not None:
+        raise RolloutError(fault)
     if experiment.share > policy.ladder[0]:
         raise RolloutError(f"{key} has a share of {experiment.share} basis points, above the first of the ladder")
+    if plan is not None and home is not None:
+        change_file(home, lambda fresh: start_in(fresh, plan, salt))
     policy = replace(policy, unit=experiment.unit)
     state = replace(begin(policy, now / 1000), number=number + 1, proven=proven)
     first = Decision("ramp", "begin", "the rollout begins", state, now / 1000)
-    _write(store, key, before, policy, first, Evidence(), now, home)
+    subject = subject_of(document, key)
+
+    def change(fresh: Document) -> None:
+        if plan is not None:
+            start_in(fresh, plan, salt)
+        elif find(config_from(fresh), key) != experiment:
+            raise ExperimentError(f"experiment {key} was changed in this moment; try again")
+        settle(fresh, key, state.share, None)
+
+    _write(store, key, before, policy, first, Evidence(), now, home, subject=subject, change=change, by_key=by_key)
     return get_rollout(store, key)
 
 
-def change_rollout(store: Store, key: str, what: str, now: int, home: Path | None = None) -> Decision:
+def change_rollout(
+    store: Store,
+    key: str,
+    what: str,
+    now: int,
+    home: Path | None = None,
+    *,
+    expected: Collection[str] | None = None,
+    by_key: str | None = None,
+) -> Decision:
     """Do by hand what `core.rollout_by_hand` knows: "pause", "resume", "promote", "roll_back".
+
+    Args:
+        store: Where it is kept.
+        key: The experiment.
+        what: One of them.
+        now: Milliseconds since 1970.
+        home: As in `tick`.
+        expected: Revisions of which it must have one; None takes it as it is.
+        by_key: Id of the key that asks for it.
 
     Raises:
         RolloutError: there is no rollout, or its phase has nothing of the kind.
+        StaleError: it has none of the expected revisions.
+        ChangedError: others change it all the time.
     """
-    one = get_rollout(store, key)
-    if one.state.phase not in ENDED:
-        count(store, key, one.policy, one.state, now)
-    with store.reading() as connection:
-        evidence = evidence_of(connection, key, one.policy, one.state, now / 1000)
-    decision = by_hand(what, one.policy, one.state, evidence, now / 1000)
-    _write(store, key, one, one.policy, decision, evidence, now, home)
+    for left in reversed(range(_TRIES)):
+        one = get_rollout(store, key)
+        if expected is not None and one.revision not in expected:
+            raise StaleError(f"the rollout of {key} has changed since it was read; it is {one.revision} now")
+        if one.state.phase not in ENDED:
+            count(store, key, one.policy, one.state, now)
+        with store.reading() as connection:
+            evidence = evidence_of(connection, key, one.policy, one.state, now / 1000)
+        decision = by_hand(what, one.policy, one.state, evidence, now / 1000)
+        try:
+            _write(store, key, one, one.policy, decision, evidence, now, home, by_key=by_key)
+        except ChangedError:  # a look came in between; what was asked for holds for what it decided, too
+            if not left:
+                raise
+            continue
+        break
     return decision
 
 
@@ -180,7 +262,7 @@ def get_rollout(store: Store, key: str) -> Rollout:
     with store.reading() as connection:
         found = find_rollout(connection, key)
     if found is None:
-        raise RolloutError(f"there is no rollout of {key}")
+        raise NoRolloutError(f"there is no rollout of {key}")
     return found
 
 
@@ -195,9 +277,20 @@ def list_rollouts(connection: Connection) -> list[Rollout]:
     return [_rollout(row) for row in connection.execute(select(rollouts).order_by(rollouts.c.experiment)).mappings()]
 
 
-def history(connection: Connection, key: str, limit: int | None = None) -> list[dict[str, Any]]:
-    """List the decisions about an experiment, the latest first; `document` is read from its JSON."""
+def history(
+    connection: Connection, key: str, limit: int | None = None, before: int | None = None
+) -> list[dict[str, Any]]:
+    """List the decisions about an experiment, the latest first; `document` is read from its JSON.
+
+    Args:
+        connection: A reader's connection.
+        key: The experiment.
+        limit: So many at most.
+        before: Only those with an id below this one.
+    """
     query = select(decisions).where(decisions.c.experiment == key).order_by(decisions.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(decisions.c.id < before)
     return [{**row, "document": json.loads(row["document"])} for row in connection.execute(query).mappings()]
 
 
@@ -227,30 +320,49 @@ def _rollout(row: RowMapping) -> Rollout:
         row["updated"],
         row["pending"],
         row["state"],
+        None if row["subject"] is None else json.loads(row["subject"]),
+        tuple(json.loads(row["trail"] or "[]")),
     )
 
 
-def _experiment(connection: Connection, key: str, home: Path | None) -> Experiment | None:
-    config = config_from(json.loads(live_config(connection).document)) if home is None else read_config(home)
-    return next((one for one in config.experiments if one.key == key), None)
+def config_of(connection: Connection, home: Path | None) -> Config:
+    """Read the config that the rollouts of a store are about; `home` as in `tick`.
+
+    Raises:
+        ConfigError: the file is broken.
+    """
+    return config_from(json.loads(live_config(connection).document)) if home is None else read_config(home)
+
+
+def _document(connection: Connection, home: Path | None) -> Document:
+    if home is None:
+        found: Document = json.loads(live_config(connection).document)
+        return found
+    read_config(home)  # says what is wrong with it
+    path = config_path(home)
+    return json.loads(path.read_bytes()) if path.exists() else {"version": 1}
 
 
 def _dataset(connection: Connection, key: str, home: Path | None) -> str | None:
     """Give the dataset of an experiment; None where there is none, or its file cannot be read just now."""
     with suppress(ExperimentError, ConfigError):
-        experiment = _experiment(connection, key, home)
+        experiment = find(config_of(connection, home), key)
         return None if experiment is None else experiment.dataset
     return None
 
 
 def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision | None:
     with store.reading() as connection:
-        experiment = _experiment(connection, one.experiment, home)
-        if experiment is None or experiment.state == "stopped":
-            return None  # nobody is sent to the candidate, so there is nothing to decide
+        config = config_of(connection, home)
+    mended = _mended(one, config, now)
+    if mended is not None:
+        _logger.warning("the rollout of %s: %s", one.experiment, mended.why)
+        _write(store, one.experiment, one, one.policy, mended, Evidence(), now, home, moved=True)
+        return mended
+    with store.reading() as connection:
         evidence = evidence_of(connection, one.experiment, one.policy, one.state, now / 1000)
         last = connection.execute(
-            select(decisions.c.id, decisions.c.at, decisions.c.action, decisions.c.why)
+            select(decisions.c.id, decisions.c.at, decisions.c.action, decisions.c.event, decisions.c.why)
             .where(decisions.c.experiment == one.experiment)
             .order_by(decisions.c.id.desc())
             .limit(1)
@@ -258,7 +370,7 @@ def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision |
     decision = decide(one.policy, one.state, evidence, now / 1000)
     changed = replace(decision.state, seen=one.state.seen) != one.state
     held = decision.action == "hold" and not changed
-    again = held and last is not None and last.action == "hold"
+    again = held and last is not None and last.action == "hold" and last.event is None
     if held and last is not None and (decision.why == last.why or (again and 0 <= now - last.at < _HOLD_MS)):
         return None
     _write(store, one.experiment, one, one.policy, decision, evidence, now, home)
@@ -266,6 +378,25 @@ def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision |
         with store.writing() as connection:  # a crash before this leaves a hold more, and nothing else
             connection.execute(delete(decisions).where(decisions.c.id == last.id))
     return decision
+
+
+def _mended(one: Rollout, config: Config, now: int) -> Decision | None:
+    """Decide about what was changed in the config by hand, None where nothing was."""
+    key, state = one.experiment, replace(one.state, seen=max(now / 1000, one.state.seen))
+    experiment = find(config, key)
+    if experiment is None or experiment.state == "stopped":
+        how = "is gone from the config" if experiment is None else "was stopped in the config"
+        why = f"the experiment {how}, so every call is the baseline's; the rollout ends with it"
+        return Decision("roll_back", "mended", why, stopped(state), state.seen)
+    changed = drift(config, key, state.share, one.subject)
+    if not changed:
+        return None
+    why = (
+        f"{', '.join(changed)} of the experiment had been changed in the config by hand, and is as the rollout has "
+        f"it again ({percent(state.share)}); to change it, `logos-shift rollout pause {key}` or "
+        f"`logos-shift rollout rollback {key}` first"
+    )
+    return Decision("hold", "mended", why, state, state.seen)
 
 
 def _write(
@@ -277,21 +408,52 @@ def _write(
     evidence: Evidence,
     now: int,
     home: Path | None,
+    *,
+    moved: bool = False,
+    subject: Mapping[str, Any] | None = None,
+    change: Callable[[Document], None] | None = None,
+    by_key: str | None = None,
 ) -> None:
-    """Keep a decision, the state after it and, where the share changes, the config version that it makes."""
-    moved = before is None or before.state.phase in ENDED or decision.state.share != before.state.share
+    """Keep a decision, the state after it and, where the share changes or `moved` says so, the config version of it.
+
+    With a `subject` the rollout begins; `change` makes the config in the place of `settle`.
+    """
+    begins = before is None or subject is not None
+    moved = moved or begins or before is None or decision.state.share != before.state.share
+    trail: list[Point] = [] if before is None or begins else list(before.trail)
+    if before is not None:
+        trail = longer(trail, point_of(decision, before.state.share))
+    if subject is None and before is not None:
+        subject = before.subject
+    course: dict[str, Any] = {"subject": None if subject is None else json.dumps(subject), "trail": json.dumps(trail)}
+
+    def settled(fresh: Document) -> None:
+        settle(fresh, key, decision.state.share, subject)
+
     told = {**decision_json(decision), "evidence": evidence.rows(), "spend": policy.spend}
     row = {"action": decision.action, "event": decision.event, "why": decision.why, "share": decision.state.share}
     pending = None
     for _ in range(_TRIES):
         with suppress(_AgainError), store.writing() as connection:
-            if before is None or before.state.phase in ENDED:
+            if begins:
                 _wait_for_ingest(connection)
+            version = None
+            if moved:
+                version = _next_version(connection, change or settled, decision.why, now, home, by_key)
             dataset = _dataset(connection, key, home)
             document = json.dumps({**told, "dataset": dataset}, allow_nan=False)
-            version = _next_version(connection, key, decision, now, home) if moved else None
             pending = version if home is not None else None
-            _keep_state(connection, key, before, policy, decision.state, now, pending)
+            if pending is not None:
+                course["pending"] = pending
+            _keep_state(
+                connection,
+                key,
+                before,
+                policy,
+                decision.state,
+                now,
+                course,
+            )
             values = {"experiment": key, "at": now, **row, "config_version": version, "document": document}
             connection.execute(insert(decisions).values(**values))
             _tell(connection, key, before, decision, now, dataset)
@@ -321,17 +483,20 @@ class _AgainError(Exception):
     """Another writer took the version; the transaction is undone."""
 
 
-def _next_version(connection: Connection, key: str, decision: Decision, now: int, home: Path | None) -> int | None:
+def _next_version(
+    connection: Connection,
+    change: Callable[[Document], None],
+    why: str,
+    now: int,
+    home: Path | None,
+    by_key: str | None,
+) -> int | None:
     if home is not None:
         return read_config(home).version + 1
-    made = change_within(connection, _to_share(key, decision.state.share), why=decision.why, now=now)
+    made = change_within(connection, change, why=why, now=now, by_key=by_key, by_rollout=True)
     if made is None:
         raise _AgainError
     return made[0].version
-
-
-def _to_share(key: str, share: int) -> Callable[[Document], Any]:
-    return lambda document: share_in(document, key, share)
 
 
 def _keep_state(
@@ -341,18 +506,20 @@ def _keep_state(
     policy: Policy,
     state: State,
     now: int,
-    pending: int | None,
+    more: Mapping[str, Any],
 ) -> None:
     values: dict[str, Any] = {
         "policy": json.dumps(policy.to_json()),
         "state": json.dumps(state.to_json(), allow_nan=False),
         "started": int(state.started * 1000),
         "updated": now,
+        **more,
     }
-    if pending is not None:
-        values["pending"] = pending
     if before is None:
-        connection.execute(insert(rollouts).values(experiment=key, **values))
+        fresh = _INSERT[connection.dialect.name](rollouts).values(experiment=key, **values)
+        taken = connection.scalar(fresh.on_conflict_do_nothing().returning(rollouts.c.experiment)) is None
+        if taken:
+            raise ChangedError(f"another process has begun the rollout of {key} in this moment")
         return
     same = (rollouts.c.experiment == key) & (rollouts.c.state == before.kept)
     if connection.execute(update(rollouts).where(same).values(**values)).rowcount != 1:
@@ -368,9 +535,10 @@ def _bring_file(store: Store, home: Path, key: str) -> None:
         row = find_rollout(connection, key)
         if row is None or row.pending is None:
             return
-        one = next((one for one in read_config(home).experiments if one.key == key), None)
-        if one is not None and one.state != "stopped" and one.share != row.state.share:
-            set_share(home, key, row.state.share)
+        config = read_config(home)
+        one = find(config, key)
+        if one is not None and one.state != "stopped" and drift(config, key, row.state.share, row.subject):
+            change_file(home, lambda fresh: settle(fresh, key, row.state.share, row.subject))
         connection.execute(update(rollouts).where(rollouts.c.experiment == key).values(pending=None))
 
 

@@ -19,6 +19,7 @@ COMMANDS = [
     "calls show",
     "calls tail",
     "calls export",
+    "demo",
     "stats",
     "feedback",
     "import",

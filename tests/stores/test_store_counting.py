@@ -108,7 +108,7 @@ def step(store: Store, state: State, share: int, now: int) -> State:
     """Go to a share as a decision does."""
     after = replace(state, seen=now / 1000).at(share, {"success": 300, "errors": 500})
     with store.writing() as connection:
-        rollouts._keep_state(connection, "x", get_rollout(store, "x"), POLICY, after, now, None)
+        rollouts._keep_state(connection, "x", get_rollout(store, "x"), POLICY, after, now, {})
     return after
 
 

@@ -10,8 +10,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from logos_shift_openai.core.config import ConfigError
+from logos_shift_openai.core.rollout_by_hand import RolloutError
 from logos_shift_openai.server.config_versions import StaleError
 from logos_shift_openai.server.experiments import ExperimentError, NoExperimentError
+from logos_shift_openai.server.rollouts import ChangedError, NoRolloutError
 from logos_shift_openai.server.service import BusyError
 from logos_shift_openai.server.store.database import StoreError, StoreFullError
 
@@ -75,7 +77,7 @@ class Gate:
             return await self._endpoint.handler(ask)
         except ApiError as error:
             return error.answer()
-        except (ConfigError, ExperimentError) as error:
+        except (ConfigError, ExperimentError, RolloutError, ChangedError) as error:
             return _refused(error).answer()
         except StoreError as error:
             _logger.error("%s %s: %s", self._endpoint.method, self._endpoint.path, error)  # noqa: TRY400 - no trace
@@ -173,10 +175,10 @@ def _unwritten(error: StoreError) -> ApiError:
     return ApiError(503, "store_unavailable", away, retry_after=2.0)
 
 
-def _refused(error: ConfigError | ExperimentError) -> ApiError:
+def _refused(error: ConfigError | ExperimentError | RolloutError | ChangedError) -> ApiError:
     if isinstance(error, ConfigError):
         return ApiError(400, "bad_config", str(error), where=str(error).partition(":")[0])
-    if isinstance(error, NoExperimentError):
+    if isinstance(error, (NoExperimentError, NoRolloutError)):
         return ApiError(404, "not_found", str(error))
     if isinstance(error, StaleError):
         return ApiError(412, "stale", str(error))

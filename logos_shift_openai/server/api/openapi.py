@@ -23,6 +23,7 @@ _WITH_KEY: Final[Mapping[int, str]] = {
 }
 _HEADERS: Final[Mapping[str, Any]] = {
     "Content-Encoding": {"type": "string", "enum": ["identity", "gzip", "zstd"]},
+    "If-Match": {"type": "string", "description": "ETag that it must have."},
     "If-None-Match": {"type": "string", "description": "ETag of the version you have."},
 }
 

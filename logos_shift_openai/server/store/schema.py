@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0007"
+REVISION: Final = "0008"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -203,6 +203,8 @@ rollouts: Final = Table(
     Column("started", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
     Column("pending", BigInteger),  # the version of an embedded config that is decided and maybe not written yet
+    Column("subject", Text),  # what the config says of the experiment, as far as the evidence depends on it
+    Column("trail", Text),  # the course of its proofs, see `core.rollout_trail`
 )
 
 decisions: Final = Table(
