@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _LABEL_MAX: Final = 18
+_CHECKED: Final = {
+    "valid": ("JSON as asked for", "JSON not as asked for"),
+    "refused": ("refused", "not refused"),
+    "cut": ("cut at its length", "not cut"),
+}
 
 
 def show_call(call: dict[str, Any], now: int) -> None:
@@ -107,6 +112,8 @@ def _ending(call: dict[str, Any]) -> Iterator[tuple[str, str]]:
         end = "ok" if attempt["ok"] else f"failed: {_error(attempt['error'])}"
         took = milliseconds(attempt["duration_ms"])
         yield "attempt", f"{attempt['variant']} {attempt['model'] or ''}{at}, {took}, {end}"
+    if call["checks"]:
+        yield "checks", ", ".join(_CHECKED[name][not value] for name, value in call["checks"].items())
     if call["error"]:
         yield "error", _error(call["error"])
     if not call["complete"] and not call["error"]:

@@ -25,6 +25,7 @@ from .config_source import FileSource, UrlSource
 from .counters import Counters
 from .encoding import Encoder
 from .guard import guarded
+from .noting import key_of
 from .recorder import Recorder
 from .spool import Spool
 from .uploader import Uploader
@@ -54,7 +55,8 @@ class Runtime:
         self._settings = settings
         self._own = settings.redact if isinstance(settings.redact, Redaction) else Redaction.build()
         self._by_caller = None if isinstance(settings.redact, Redaction) else settings.redact
-        self._encoder = Encoder(self._own, self._by_caller, self.record_bytes)
+        self._key = key_of(settings.api_key)
+        self._encoder = Encoder(self._own, self._by_caller, self.record_bytes, key=self._key)
         self._open: dict[int, Call] = {}
         self._breakers: dict[tuple[str, str, str | None], Breaker] = {}
         self._said_broken: set[str] = set()
@@ -99,7 +101,7 @@ class Runtime:
             redaction = self._own.merged(Redaction.build(asked.rules, asked.keys, asked.patterns))
         except ValueError as error:
             raise ConfigError(f"redaction: {error}") from None
-        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling)
+        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling, self._key)
         self.config = config
         return config.poll_seconds
 
