@@ -37,6 +37,10 @@ COMMANDS = [
     "rollout promote",
     "rollout rollback",
     "rollout history",
+    "prices",
+    "prices set",
+    "prices remove",
+    "prices list",
     "serve",
     "keys",
     "keys create",
@@ -65,7 +69,7 @@ def test_help_is_as_written_down(cli: Any, command: str) -> None:
         path.write_text(text + "\n", encoding="utf-8")
     assert text + "\n" == path.read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 80
-    if command not in {"calls", "experiment", "keys", "rollout", "store"}:
+    if command not in {"calls", "experiment", "keys", "prices", "rollout", "store"}:
         assert "Example:" in text
 
 
