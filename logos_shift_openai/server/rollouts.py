@@ -20,12 +20,12 @@ from sqlalchemy import Connection, insert, select, update
 
 from logos_shift_openai.core.config import ConfigError, Experiment, config_from
 from logos_shift_openai.core.evidence import Evidence, ScoreError
-from logos_shift_openai.core.metrics import metric_of
 from logos_shift_openai.core.policy import Policy, policy_from
 from logos_shift_openai.core.rollout import Decision, begin, decide, decision_json
 from logos_shift_openai.core.rollout_by_hand import RolloutError, by_hand
 from logos_shift_openai.core.rollout_state import ENDED, State, state_from
 
+from .baseline import fitted
 from .config_versions import change_within, live_config, live_version
 from .experiments import Document, ExperimentError, read_config, set_share, share_in
 from .measures import MEASURED, evidence_of
@@ -108,8 +108,6 @@ def check_policy(policy: Policy) -> None:
     for one in policy.guarded:
         if one.metric not in MEASURED:
             raise RolloutError(f"{one.metric} is not measured; what is: {', '.join(MEASURED)}")
-        if metric_of(one.metric).capped and one.cap is None:
-            raise RolloutError(f"{one.metric} needs a cap in the policy, in milliseconds")
     if policy.shadow_pairs:
         raise RolloutError("shadow_pairs: calls are not compared in a shadow yet; leave it at 0")
 
@@ -117,15 +115,18 @@ def check_policy(policy: Policy) -> None:
 def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path | None = None) -> Rollout:
     """Begin the rollout of an experiment that runs, at the first share of the policy.
 
+    What the policy leaves open is taken from the baseline's earlier calls, see `baseline.fitted`.
+
     Args:
         store: Where it is kept.
         key: The experiment.
-        policy: How it decides; its unit is the experiment's.
+        policy: How it decides; its unit is the experiment's, and a cap that it lacks is found.
         now: Milliseconds since 1970.
         home: As in `tick`.
 
     Raises:
-        RolloutError: one is under way, a metric is not measured, or the share is higher than the first one already.
+        RolloutError: one is under way, a metric is not measured, a cap cannot be found, or the share is higher than the
+            first one already.
         ExperimentError: there is no such experiment that runs.
     """
     check_policy(policy)
@@ -138,10 +139,11 @@ def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path |
         raise RolloutError(f"the rollout of {key} is {before.state.phase.replace('_', ' ')} already")
     if experiment.share > policy.ladder[0]:
         raise RolloutError(f"{key} has a share of {experiment.share} basis points, above the first of the ladder")
-    policy = replace(policy, unit=experiment.unit)
-    state = begin(policy, now / 1000)
-    first = Decision("ramp", "begin", "the rollout begins", state, now / 1000)
-    _write(store, key, before, policy, first, Evidence(), now, home)
+    with store.reading() as connection:
+        fit = fitted(connection, replace(policy, unit=experiment.unit), experiment, now)
+    state = begin(fit.policy, now / 1000, fit.means)
+    first = Decision("ramp", "begin", "; ".join(("the rollout begins", *fit.notes)), state, now / 1000)
+    _write(store, key, before, fit.policy, first, Evidence(), now, home)
     return get_rollout(store, key)
 
 
