@@ -175,7 +175,7 @@ def _fast(line: bytes, received: int) -> tuple[Head, bytes] | FeedbackRow:
 
 
 def _head(call: _Call, received: int) -> Head:
-    unit, error = call.unit, call.error
+    unit, error, checks = call.unit, call.error, call.checks
     metadata, first = call.metadata, bytes(call.metadata)[:2]
     if first in {b"nu", b"{}"}:
         metadata = NO_METADATA
@@ -191,7 +191,7 @@ def _head(call: _Call, received: int) -> Head:
             call.name, unit.kind if unit else None, unit.id if unit else None, call.user_id, call.conversation_id,
             metadata, provider, call.share, call.bucket, call.why or "", call.config_version,
             error.status if error else None, error.code if error else None, error.message if error else None,
-            call.sdk or "", letters_of(msgspec.structs.asdict(call.checks)) if call.checks else "",
+            call.sdk or "", letters_of(checks.valid, checks.refused, checks.cut) if checks else "",
             call.fingerprint, call.question,
         )
     )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,8 +21,6 @@ from logos_shift_openai.core.records import Attempt, CallRecord, FeedbackRecord,
 from .schema import ID_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy import RowMapping
 
 Row = dict[str, Any]
@@ -204,10 +203,19 @@ def values_of(text: bytes) -> Any:
     return _reader.decode(text.decode("utf-8", "surrogatepass"))
 
 
-def letters_of(checks: Mapping[str, bool | None]) -> str:
+def letters_of(valid: bool | None, refused: bool | None, cut: bool | None) -> str:
     """Write checks in few bytes: the first letter of each that is known, a capital where it is true."""
-    known = [(name, checks.get(name)) for name in Checks._fields]
-    return "".join(name[0].upper() if value else name[0] for name, value in known if value is not None)
+    return _LETTERS[valid, refused, cut]
+
+
+_LETTERS: Final = {
+    found: "".join(
+        name[0].upper() if value else name[0]
+        for name, value in zip(Checks._fields, found, strict=True)
+        if value is not None
+    )
+    for found in product((None, False, True), repeat=len(Checks._fields))
+}
 
 
 def checks_in(letters: str) -> Checks:
@@ -255,7 +263,7 @@ def _rest(call: CallRecord, last: Attempt | None) -> Rest:
         error_status=status,
         error_code=_text("error.code", error and error.code),
         error_message=_text("error.message", error and error.message),
-        checks=letters_of(call.checks),
+        checks=letters_of(*(call.checks.get(name) for name in Checks._fields)),
         fingerprint=_text("fingerprint", call.fingerprint),
         question=_text("question", call.question),
     )
