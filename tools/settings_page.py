@@ -49,6 +49,21 @@ record nothing. An exception in it drops the record, never the call.
 
 Nothing set at all: calls work exactly as before, records go to the spool in the home folder, and any `logos-shift`
 command on that machine takes them in. One log line says so once.
+
+## What models cost
+
+Costs are reckoned from the tokens of an answer, by your own table first and then by the data of the package `genai-
+prices`, which come with the extra `cli` and are read without any network. A provider that you named yourself and the
+data do not know has no prices but yours, nor has a tuned model of your own making: what is unknown is said, and is
+never 0.
+
+```console
+$ logos-shift prices set 'tiny-base:*' --input 0.1 --output 0.4
+$ logos-shift prices list gpt-6.1-sol
+```
+
+Prices are dollars for a million tokens; `--cached` is for those in that came from a cache. The table lies in the
+store, so a server on PostgreSQL is told with `--database-url`.
 """
 
 

@@ -22,6 +22,7 @@ from logos_shift_openai.cli import (
     imports,
     keys,
     notify,
+    prices,
     rollout,
     serve,
     stats,
@@ -42,6 +43,7 @@ _ORDER = (
     "experiment",
     "rollout",
     "tune",
+    "prices",
     "serve",
     "keys",
     "notify",
@@ -88,6 +90,7 @@ app.add_typer(calls.app, name="calls")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(tune.app, name="tune")
+app.add_typer(prices.app, name="prices")
 app.add_typer(keys.app, name="keys")
 app.add_typer(notify.app, name="notify")
 app.add_typer(store.app, name="store")

@@ -23,6 +23,8 @@ from logos_shift_openai.core.redaction import Cleaned, Redaction, clean
 from logos_shift_openai.core.routing import Route
 from logos_shift_openai.version import __version__
 
+from .noting import note
+
 if TYPE_CHECKING:
     from .call import Call
 
@@ -48,12 +50,14 @@ class Encoder:
             None to record nothing. An exception in it drops the record, never the call.
         limit: Longest record, in bytes; what is longer is cut visibly.
         sampling: Of the config in force; calls whose bodies it leaves behind keep their head and usage.
+        key: What questions are hashed with (`noting.key_of`).
     """
 
     redaction: Redaction
     redact: Redact | None
     limit: int
     sampling: Sampling = field(default_factory=Sampling)
+    key: bytes = b""
 
     def __call__(self, item: Call | FeedbackRecord) -> bytes:
         """Write one line.
@@ -72,6 +76,10 @@ class Encoder:
         request = call.request or b"null"
         response, complete, provider_id, error = _answer(call)
         metadata: Mapping[str, Any] = call.context.metadata
+        noted = note(
+            call.endpoint, request, response,
+            failed=error is not None, complete=complete, unit=call.route.unit, key=self.key,
+        )  # fmt: skip
         if self.redact is not None:
             request, response, metadata = _by_caller(self.redact, request, response, metadata)
         bodies = keeps_bodies(self.sampling, call.dataset, call.id, call.context.parent)
@@ -124,6 +132,9 @@ class Encoder:
             sdk=SDK,
             gate=call.gate,
             bodies=bodies,
+            checks=noted.checks,
+            fingerprint=noted.fingerprint,
+            question=noted.question,
         )
         return call_line(record)
 

@@ -26,6 +26,7 @@ from .counters import Counters
 from .encoding import Encoder
 from .example_files import ExampleFiles
 from .guard import guarded
+from .noting import key_of
 from .recorder import Recorder
 from .spool import Spool
 from .uploader import Uploader
@@ -55,7 +56,8 @@ class Runtime:
         self._settings = settings
         self._own = settings.redact if isinstance(settings.redact, Redaction) else Redaction.build()
         self._by_caller = None if isinstance(settings.redact, Redaction) else settings.redact
-        self._encoder = Encoder(self._own, self._by_caller, self.record_bytes)
+        self._key = key_of(settings.api_key)
+        self._encoder = Encoder(self._own, self._by_caller, self.record_bytes, key=self._key)
         self._open: dict[int, Call] = {}
         self._breakers: dict[tuple[str, str, str | None], Breaker] = {}
         self._said_broken: set[str] = set()
@@ -104,7 +106,7 @@ class Runtime:
             redaction = self._own.merged(Redaction.build(asked.rules, asked.keys, asked.patterns))
         except ValueError as error:
             raise ConfigError(f"redaction: {error}") from None
-        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling)
+        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling, self._key)
         self.config = config
         candidates = (one.candidate for one in config.experiments if one.state != "stopped")
         self.examples.want({one.examples.index for one in candidates if one.examples is not None})

@@ -45,6 +45,7 @@ class ScoredCall(NamedTuple):
         share: The candidate's share that it was drawn at, in basis points.
         bucket: Where the hash put the unit, 0 to 9,999.
         scores: By metric, in [0, 1], higher is better; only those that are known.
+        question: Hash of what was asked, by which its repetition is known.
     """
 
     at: float
@@ -54,6 +55,7 @@ class ScoredCall(NamedTuple):
     share: int
     bucket: int
     scores: Mapping[str, float]
+    question: str | None = None
 
 
 class DrawnCall(NamedTuple):

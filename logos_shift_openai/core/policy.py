@@ -29,7 +29,8 @@ class Guarded:
     Args:
         metric: Name of the metric.
         direction: Which way is better.
-        cap: Where a quantity is cut, in its own unit; None until it is known, or for rates.
+        cap: Where a quantity is cut, in its own unit; for `slow`, what is slow, in ms. None for rates, or until it is
+            known.
         margin: How much worse is borne, in score points; None takes the policy's.
         ratio: For losses such as cost: the candidate's mean may be at most this many times the baseline's. Where it is
             given the test is about it and no longer about the margin.
@@ -245,6 +246,6 @@ def _guarded(path: str, value: Any) -> Guarded:
         ratio=at.take("ratio", maybe(number_in(0.01, 100)), default=None),
     )
     at.done()
-    if guarded.cap is not None and not known.capped:
+    if guarded.cap is not None and not known.has_cap:
         raise ConfigError(f"{path}.cap: {metric} is a rate and has none")
     return guarded

@@ -12,6 +12,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
 from .feedback import SUCCESS_FROM, Score, feedback_about, scores
+from .prices import read_prices
 from .store.database import store_of
 from .store.rows import NO_BODIES, Row, bodies_of, head_of
 from .store.schema import call_bodies, calls
@@ -61,7 +62,9 @@ def list_calls(connection: Connection, filters: Filters) -> list[Row]:
 
 
 def find_call(connection: Connection, call_id: str) -> Row | None:
-    """Find one call with its bodies, attempts, all its feedback and the ids of its children.
+    """Find one call with its bodies, attempts, cost, all its feedback and the ids of its children.
+
+    Its `cost` is in dollars, for the answer that was given; null where its tokens or their price are not known.
 
     A call whose bodies are not kept any more has null for its request and response; one whose client left them behind,
     as the config's sampling asked it to, has `bodies: False` besides.
@@ -82,11 +85,14 @@ def find_call(connection: Connection, call_id: str) -> Row | None:
     if row is None:
         return None
     head = _head(connection, row)
+    tokens = (head["tokens_in"], head["tokens_out"], head["tokens_cached"])
+    model = head["served_model"] or head["requested_model"]
     children = select(calls.c.id).where(calls.c.parent == head["id"]).order_by(calls.c.at, calls.c.id)
     return {
         **head,
         **bodies_of(_pack(connection, row)),
         "children": list(connection.scalars(children)),
+        "cost": read_prices(connection).cost(model, head["served_provider"], head["at"], tokens),
         "feedback": _feedback(scores(connection, [head]).get(head["id"])),
         "said": feedback_about(connection, head),
     }

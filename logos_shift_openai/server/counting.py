@@ -23,6 +23,7 @@ from logos_shift_openai.core.booking import (
     SeenUnit,
     Tally,
     due,
+    milliseconds,
     since_of,
     take,
     tallied,
@@ -32,7 +33,7 @@ from logos_shift_openai.core.booking import (
 from logos_shift_openai.core.evidence import GRID
 from logos_shift_openai.core.findings import UNITS
 
-from .measures import scored_calls
+from .measures import kept_as_counts, scored_calls
 from .store import rollout_counts as kept
 from .store.database import store_of
 from .store.rollout_counts import Counted, UnitRow, generation_of, unit_digest
@@ -85,6 +86,8 @@ def count(store: Store, experiment: str, policy: Policy, state: State, now: int)
     Raises:
         StoreConflictError: another process counts; what it does not count is there at the next turn.
     """
+    if not kept_as_counts(policy):
+        return
     generation = generation_of(policy, state)
     with store.reading() as connection:
         more = kept.has_work(connection, experiment, generation, now)
@@ -113,7 +116,7 @@ def forget(store: Store, experiment: str) -> None:
 def compare(store: Store, experiment: str, policy: Policy, state: State) -> Compared:
     """Count a rollout's calls anew, and hold the counts that are kept against them; nothing is changed."""
     with store.reading() as connection:
-        head = kept.counted(connection, experiment)
+        head = kept.counted(connection, experiment) if kept_as_counts(policy) else None
         there = head is not None and head.generation == generation_of(policy, state)
         waits = not there or kept.waiting(connection, experiment) > 0
         booking = Booking(state)
@@ -122,7 +125,11 @@ def compare(store: Store, experiment: str, policy: Policy, state: State) -> Comp
     tally, anew = Tally(), Tally()
     if head is not None:
         tally, anew = head.tally, booking.tally(head.until)
+    elif not kept_as_counts(policy):
+        anew = booking.tally(milliseconds(state.seen))
     totals = [sum(sum(counts.values()) for counts in one.groups.values()) for one in (tally, anew)]
+    if not kept_as_counts(policy):  # each look reads the calls, so there is nothing else to hold them against
+        return Compared(True, totals[1], totals[1])
     return Compared(None if waits else tally.evidence(state) == anew.evidence(state), *totals)
 
 

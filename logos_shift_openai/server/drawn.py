@@ -16,28 +16,22 @@ from logos_shift_openai.core.policy import policy_from
 from logos_shift_openai.core.rollout_state import ENDED, state_from
 from logos_shift_openai.core.strict import ConfigError
 
-from .measures import Scorer, measured
+from .measures import Scorer, kept_as_counts, measured
+from .prices import read_prices
 from .store.rollout_counts import Event, EventCall, EventChange, append_event, unit_digest
+from .store.rows import Rest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from sqlalchemy import Connection
 
+    from .prices import Prices
     from .store.evidence import Changed
     from .store.rows import Head
 
 
-class _Draw(msgspec.Struct):
-    """The parts of a `Rest` that say how a call was drawn."""
-
-    unit_kind: str | None = None
-    unit_id: str | None = None
-    share: int | None = None
-    bucket: int | None = None
-
-
-_draw: Final = msgspec.json.Decoder(_Draw).decode
+_rest: Final = msgspec.json.Decoder(Rest).decode
 
 
 class Drawn:
@@ -45,10 +39,12 @@ class Drawn:
 
     Args:
         scorers: Of the rollouts that are open, by experiment.
+        prices: What models cost; None where no rollout asks for it.
     """
 
-    def __init__(self, scorers: dict[str, Scorer]) -> None:
+    def __init__(self, scorers: dict[str, Scorer], prices: Prices | None = None) -> None:
         self._scorers = scorers
+        self._prices = prices
         self._noted: dict[str, tuple[str, EventCall]] = {}
 
     @classmethod
@@ -56,22 +52,26 @@ class Drawn:
         """Find the open rollouts, with a statement written bare: it runs for every batch."""
         rows = connection.exec_driver_sql("SELECT experiment, policy, state FROM rollouts").all()
         found = ((row.experiment, _scorer_if_open(row.policy, row.state)) for row in rows)
-        return cls({experiment: scorer for experiment, scorer in found if scorer is not None})
+        scorers = {experiment: scorer for experiment, scorer in found if scorer is not None}
+        costly = any("cost" in scorer.metrics for scorer in scorers.values())
+        return cls(scorers, read_prices(connection) if costly else None)
 
     def note(self, head: Head, rest: bytes) -> None:
         """Note a call, with its `rest` as JSON, whether it is new or not."""
         scorer = self._scorers.get(head.experiment) if head.experiment and self._scorers else None
         if scorer is None or head.experiment is None or head.assigned is None:
             return
-        draw = _draw(rest)
+        draw = _rest(rest)
         if draw.unit_kind is None or draw.unit_id is None or draw.share is None or draw.bucket is None:
             return
         if was_drawn(head.assigned, draw.share, draw.bucket):  # type: ignore[arg-type]  # was checked when it came in
             row = msgspec.structs.asdict(head)
-            row["rest"], row["score"] = rest, None
+            row["score"] = None
             unit = b"" if draw.unit_kind == "call" else unit_digest(draw.unit_kind, draw.unit_id)
             candidate = head.assigned == "candidate"
-            call = EventCall(head.id if unit else "", head.at, unit, draw.share, candidate, scorer(measured(row)))
+            call = EventCall(
+                head.id if unit else "", head.at, unit, draw.share, candidate, scorer(measured(row, draw, self._prices))
+            )
             self._noted[head.id] = (head.experiment, call)
 
     def write(self, connection: Connection, new: Collection[str], changed: Iterable[Changed]) -> None:
@@ -110,6 +110,7 @@ def _scorer_if_open(policy: str, state: str) -> Scorer | None:
     try:
         if state_from(msgspec.json.decode(state)).phase in ENDED:
             return None
-        return Scorer(policy_from(msgspec.json.decode(policy)))
+        read = policy_from(msgspec.json.decode(policy))
+        return Scorer(read) if kept_as_counts(read) else None
     except (ConfigError, msgspec.DecodeError):  # whoever looks at the rollouts says so
         return None

@@ -1,8 +1,9 @@
 """Measure the calls of an experiment: scores by metric from their heads, and the evidence that they are counted as.
 
 An answer that the baseline had to give for the candidate is the candidate's failure (intention to treat): it counts in
-`fallbacks` and in `errors`. A call that failed is as slow as the cap. What a metric needs and the call does not have
-(feedback, the time to the first token) leaves that score out.
+`fallbacks` and in `errors`, and the JSON that was asked for was not given. A call that failed is as slow as the cap.
+What a metric needs and the call does not have (feedback, the time to the first token, a price) leaves that score out.
+The cost of a call is that of the answer that was given; what is charged for an attempt that failed, nobody says.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from logos_shift_openai.core.booking import Booking, ScoredCall, milliseconds
 from logos_shift_openai.core.evidence import GRID, ScoreError
 from logos_shift_openai.core.metrics import metric_of
 from logos_shift_openai.core.records import Unit
+from logos_shift_openai.core.regenerated import REGENERATED, with_regenerated
 
+from .prices import read_prices
 from .store.database import store_of
 from .store.rollout_counts import counted, generation_of
-from .store.rows import Rest
+from .store.rows import Rest, checks_in
 from .store.schema import calls
 
 if TYPE_CHECKING:
@@ -32,15 +35,22 @@ if TYPE_CHECKING:
     from logos_shift_openai.core.policy import Policy
     from logos_shift_openai.core.rollout_state import State
 
+    from .prices import Prices
     from .store.rows import Row
 
-MEASURED: Final = ("success", "errors", "fallbacks", "latency", "first_token")
+MEASURED: Final = (
+    *("success", "errors", "fallbacks", "valid", "refusals", "cut", "regenerated"),
+    *("latency", "slow", "first_token", "cost"),
+)
 """The metrics that a store has of calls by itself."""
 
 _PART: Final = 1_000
-_COLUMNS: Final = tuple(
+COLUMNS: Final = tuple(
     calls.c[name]
-    for name in ("id", "at", "assigned", "served", "error_type", "duration_ms", "first_token_ms", "score", "rest")
+    for name in (
+        *("id", "at", "requested_model", "served_model", "assigned", "served", "error_type", "duration_ms"),
+        *("first_token_ms", "tokens_in", "tokens_out", "tokens_cached", "score", "rest"),
+    )
 )
 _rest: Final = msgspec.json.Decoder(Rest).decode
 
@@ -55,7 +65,7 @@ def evidence_of(connection: Connection, experiment: str, policy: Policy, state: 
         state: Where the rollout stands.
         now: Unix seconds; looked at where the run was not counted yet, and the calls are read for it.
     """
-    there = counted(connection, experiment)
+    there = counted(connection, experiment) if kept_as_counts(policy) else None
     if there is not None and there.generation == generation_of(policy, state):
         return there.tally.evidence(state)
     return recounted(connection, experiment, policy, state, now)
@@ -64,7 +74,11 @@ def evidence_of(connection: Connection, experiment: str, policy: Policy, state: 
 def recounted(connection: Connection, experiment: str, policy: Policy, state: State, now: float) -> Evidence:
     """Count the same from the calls themselves, about 15 us each."""
     booking = Booking(state)
-    for call in scored_calls(connection, experiment, policy, booking.since / 1000):
+    found = scored_calls(connection, experiment, policy, booking.since / 1000)
+    again = next((one for one in policy.guarded if one.metric == REGENERATED), None)
+    if again is not None:
+        found = with_regenerated(found, again.score(0) / GRID, again.score(1) / GRID, now)
+    for call in found:
         booking.add(call)
     return booking.evidence(now)
 
@@ -72,8 +86,9 @@ def recounted(connection: Connection, experiment: str, policy: Policy, state: St
 def scored_calls(connection: Connection, experiment: str, policy: Policy, since: float) -> Iterator[ScoredCall]:
     """Read the calls that were drawn, by (at, id) and in parts, from a time on in Unix seconds."""
     codec, scorer = store_of(connection).codec, Scorer(policy)
+    prices = read_prices(connection) if "cost" in scorer.metrics else None
     after = (milliseconds(since), "")
-    query = select(*_COLUMNS).where(calls.c.experiment == experiment, calls.c.assigned.is_not(None))
+    query = select(*COLUMNS).where(calls.c.experiment == experiment, calls.c.assigned.is_not(None))
     while True:
         later = or_(calls.c.at > after[0], and_(calls.c.at == after[0], calls.c.id > after[1]))
         part = query.where(calls.c.at >= after[0], later).order_by(calls.c.at, calls.c.id).limit(_PART)
@@ -89,29 +104,51 @@ def scored_calls(connection: Connection, experiment: str, policy: Policy, since:
                 row["assigned"],
                 rest.share,
                 rest.bucket,
-                {metric: score / GRID for metric, score in scorer(measured(row)).items()},
+                {metric: score / GRID for metric, score in scorer(measured(row, rest, prices)).items()},
+                rest.question,
             )
         if len(rows) < _PART:
             return
         after = (rows[-1]["at"], rows[-1]["id"])
 
 
-def measured(row: RowMapping | Row) -> dict[str, float]:
+def kept_as_counts(policy: Policy) -> bool:
+    """Tell whether a policy's metrics can be counted as calls come in; `regenerated` needs a call's later calls."""
+    return all(one.metric != REGENERATED for one in policy.guarded)
+
+
+def measured(row: RowMapping | Row, rest: Rest, prices: Prices | None = None) -> dict[str, float]:
     """Give what was measured of a call, in each metric's own unit.
 
+    An answer that a confidence gate held back is no fallback: what the baseline said then is the system's answer.
+
     Args:
-        row: Its row; at ingest the columns of its head, with `rest` as JSON and no score yet.
+        row: Its row; at ingest the columns of its head, with no score yet.
+        rest: What lies packed beside them.
+        prices: What models cost; None where nobody asks for `cost`.
     """
-    fallback = row["assigned"] == "candidate" and row["served"] == "baseline"
+    gated = rest.gate is not None and not rest.gate.passed
+    fallback = row["assigned"] == "candidate" and row["served"] == "baseline" and not gated
     failed = row["error_type"] is not None
+    checks = checks_in(rest.checks)
     values = {
         "errors": float(failed or fallback),
         "fallbacks": float(fallback),
         "latency": float("inf") if failed else row["duration_ms"],
         "first_token": float("inf") if failed else row["first_token_ms"],
+        "slow": float("inf") if failed else row["duration_ms"],
         "success": row["score"],
+        "valid": checks.valid and not fallback,
+        # What the baseline said in its place says nothing of how the candidate would have ended.
+        "refusals": None if fallback else checks.refused,
+        "cut": None if fallback else checks.cut,
     }
-    return {name: value for name, value in values.items() if value is not None}
+    if prices is not None:
+        model = row["served_model"] or row["requested_model"]
+        tokens = (row["tokens_in"], row["tokens_out"], row["tokens_cached"])
+        values["cost"] = prices.cost(model, rest.served_provider, row["at"], tokens)
+    # A client's clock may have said what cannot be; such a value is none.
+    return {name: float(value) for name, value in values.items() if value is not None and value >= 0}
 
 
 class Scorer:
@@ -121,6 +158,7 @@ class Scorer:
     """
 
     def __init__(self, policy: Policy) -> None:
+        self.metrics = frozenset(one.metric for one in policy.guarded)
         # Rates have few values, and what they score is remembered; quantities have a new one each time.
         self._scores = [
             (one.metric, one.score if metric_of(one.metric).capped else lru_cache(maxsize=64)(one.score))

@@ -23,7 +23,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from logos_shift_openai.core.config import Config, ConfigError, config_from
 from logos_shift_openai.core.evidence import Evidence, ScoreError
-from logos_shift_openai.core.metrics import metric_of
 from logos_shift_openai.core.policy import Policy, policy_from
 from logos_shift_openai.core.rollout import Decision, begin, decide, decision_json, stopped
 from logos_shift_openai.core.rollout_by_hand import RolloutError, by_hand
@@ -31,6 +30,7 @@ from logos_shift_openai.core.rollout_state import ENDED, State, state_from
 from logos_shift_openai.core.rollout_trail import Point, longer, point_of
 from logos_shift_openai.core.rollout_words import percent
 
+from .baseline import fitted
 from .config_versions import StaleError, change_within, live_config, live_version
 from .counting import count, forget
 from .experiments import Document, ExperimentError, Plan, change_file, config_path, new_salt, read_config, start_in
@@ -138,8 +138,6 @@ def check_policy(policy: Policy) -> None:
     for one in policy.guarded:
         if one.metric not in MEASURED:
             raise RolloutError(f"{one.metric} is not measured; what is: {', '.join(MEASURED)}")
-        if metric_of(one.metric).capped and one.cap is None:
-            raise RolloutError(f"{one.metric} needs a cap in the policy, in milliseconds")
     if policy.shadow_pairs:
         raise RolloutError("shadow_pairs: calls are not compared in a shadow yet; leave it at 0")
 
@@ -156,18 +154,20 @@ def begin_rollout(
 ) -> Rollout:
     """Begin the rollout of an experiment that runs, at the first share of the policy.
 
+    What the policy leaves open is taken from the baseline's earlier calls, see `baseline.fitted`.
+
     Args:
         store: Where it is kept.
         key: The experiment.
-        policy: How it decides; its unit is the experiment's.
+        policy: How it decides; its unit is the experiment's, and a cap that it lacks is found.
         now: Milliseconds since 1970.
         home: As in `tick`.
         plan: The experiment, where it is to be started with the rollout.
         by_key: Id of the key that asks for it.
 
     Raises:
-        RolloutError: one is under way, a metric is not measured, another experiment has the calls, or the share is
-            higher than the first one already.
+        RolloutError: one is under way, a metric is not measured, another experiment has the calls, a cap cannot be
+            found, or the share is higher than the first one already.
         ExperimentError: there is no such experiment that runs.
         ConfigError: a part of the plan cannot be.
     """
@@ -190,11 +190,12 @@ def begin_rollout(
         raise RolloutError(fault)
     if experiment.share > policy.ladder[0]:
         raise RolloutError(f"{key} has a share of {experiment.share} basis points, above the first of the ladder")
+    with store.reading() as connection:
+        fit = fitted(connection, replace(policy, unit=experiment.unit), experiment, now)
     if plan is not None and home is not None:
         change_file(home, lambda fresh: start_in(fresh, plan, salt))
-    policy = replace(policy, unit=experiment.unit)
-    state = replace(begin(policy, now / 1000), number=number + 1, proven=proven)
-    first = Decision("ramp", "begin", "the rollout begins", state, now / 1000)
+    state = replace(begin(fit.policy, now / 1000, fit.means), number=number + 1, proven=proven)
+    first = Decision("ramp", "begin", "; ".join(("the rollout begins", *fit.notes)), state, now / 1000)
     subject = subject_of(document, key)
 
     def change(fresh: Document) -> None:
@@ -204,7 +205,7 @@ def begin_rollout(
             raise ExperimentError(f"experiment {key} was changed in this moment; try again")
         settle(fresh, key, state.share, None)
 
-    _write(store, key, before, policy, first, Evidence(), now, home, subject=subject, change=change, by_key=by_key)
+    _write(store, key, before, fit.policy, first, Evidence(), now, home, subject=subject, change=change, by_key=by_key)
     return get_rollout(store, key)
 
 

@@ -45,6 +45,10 @@ COMMANDS = [
     "tune watch",
     "tune list",
     "tune cancel",
+    "prices",
+    "prices set",
+    "prices remove",
+    "prices list",
     "serve",
     "keys",
     "keys create",
@@ -77,7 +81,7 @@ def test_help_is_as_written_down(cli: Any, command: str) -> None:
         path.write_text(text + "\n", encoding="utf-8")
     assert text + "\n" == path.read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 80
-    if command not in {"calls", "experiment", "keys", "notify", "rollout", "store", "tune"}:
+    if command not in {"calls", "experiment", "keys", "notify", "prices", "rollout", "store", "tune"}:
         assert "Example:" in text
 
 

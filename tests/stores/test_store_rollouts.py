@@ -254,7 +254,7 @@ def test_what_cannot_begin(store: Store) -> None:
     with pytest.raises(ExperimentError, match="no experiment y"):
         begin_rollout(store, "y", POLICY, START)
     it = World(store, None, 0.9)
-    for guarded, said in ((Guarded("cost", "lower", cap=1.0), "not measured"), (Guarded("latency", "lower"), "a cap")):
+    for guarded, said in ((Guarded("judge"), "not measured"), (Guarded("latency", "lower"), "a cap")):
         with pytest.raises(RolloutError, match=said):
             begin_rollout(store, "x", Policy(guardrails=(guarded,)), START)
     change_config(store, lambda document: experiments.share_in(document, "x", 5_000), why="by hand", now=START)

@@ -14,9 +14,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from logos_shift_openai.core.records import CallRecord, RecordError, read_line
+from logos_shift_openai.core.records import HASH_LENGTH, CallRecord, RecordError, read_line
 
-from .rows import NO_METADATA, FeedbackRow, GateSaid, Head, Rest, call_rows, encode_rest, feedback_row
+from .rows import NO_METADATA, FeedbackRow, GateSaid, Head, Rest, call_rows, encode_rest, feedback_row, letters_of
 from .schema import ID_LENGTH
 
 DEPTH_MAX: Final = 500
@@ -25,6 +25,7 @@ DEPTH_MAX: Final = 500
 _Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH)]
 _Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 _Whole: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+_Hash: TypeAlias = Annotated[str, Meta(min_length=1, max_length=HASH_LENGTH)]
 _Variant: TypeAlias = Literal["baseline", "candidate"]
 _Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
@@ -51,6 +52,12 @@ class _Attempt(Struct):
     ok: bool
     duration_ms: float
     error: _Error | None = None
+
+
+class _Checks(Struct):
+    valid: bool | None = None
+    refused: bool | None = None
+    cut: bool | None = None
 
 
 class _Call(Struct, tag_field="kind", tag="call"):
@@ -87,6 +94,9 @@ class _Call(Struct, tag_field="kind", tag="call"):
     sdk: str | None = None
     gate: GateSaid | None = None
     bodies: bool | None = None
+    checks: _Checks | None = None
+    fingerprint: _Hash | None = None
+    question: _Hash | None = None
 
 
 class _Feedback(Struct, tag_field="kind", tag="feedback"):
@@ -166,7 +176,7 @@ def _fast(line: bytes, received: int) -> tuple[Head, bytes] | FeedbackRow:
 
 
 def _head(call: _Call, received: int) -> Head:
-    unit, error = call.unit, call.error
+    unit, error, checks = call.unit, call.error, call.checks
     metadata, first = call.metadata, bytes(call.metadata)[:2]
     if first in {b"nu", b"{}"}:
         metadata = NO_METADATA
@@ -183,6 +193,8 @@ def _head(call: _Call, received: int) -> Head:
             metadata, provider, call.share, call.bucket, call.why or "", call.config_version,
             error.status if error else None, error.code if error else None, error.message if error else None,
             call.sdk or "", call.gate,
+            letters_of(checks.valid, checks.refused, checks.cut) if checks else "",
+            call.fingerprint, call.question,
         )
     )  # fmt: skip
     return Head(

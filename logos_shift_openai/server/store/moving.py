@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _PART: Final = 500
 _WHOLE: Final = (dictionaries, configs, api_keys, retention, refused)
+_SETTINGS: Final = select(meta).where(meta.c.name == "prices")  # the user's own; the rest of `meta` is each store's
 _COUNTED: Final = (calls, call_bodies, feedback, dictionaries, configs, api_keys)
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -127,9 +128,9 @@ def _compared(source: Store, target: Store, table: Table) -> Compared:
 
 
 def _copy_whole(source: Store, target: Store) -> None:
-    for table in _WHOLE:
+    for table, query in (*((table, select(table)) for table in _WHOLE), (meta, _SETTINGS)):
         with source.reading() as connection:
-            rows = [dict(row) for row in connection.execute(select(table)).mappings()]
+            rows = [dict(row) for row in connection.execute(query).mappings()]
         if rows:
             with target.writing() as connection:
                 fresh = _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
