@@ -13,13 +13,25 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from logos_shift_openai.cli import calls, demo, doctor, experiment, feedback, keys, rollout, serve, stats, store
+from logos_shift_openai.cli import (
+    calls,
+    dataset,
+    demo,
+    doctor,
+    experiment,
+    feedback,
+    keys,
+    rollout,
+    serve,
+    stats,
+    store,
+)
 from logos_shift_openai.cli.output import CommandError, warn
 from logos_shift_openai.cli.session import Place
 from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.home import default_home
 
-_ORDER = ("demo", "calls", "stats", "feedback", "experiment", "rollout", "serve", "keys", "store", "doctor")
+_ORDER = ("demo", "calls", "stats", "feedback", "experiment", "rollout", "dataset", "serve", "keys", "store", "doctor")
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 
@@ -59,6 +71,7 @@ app = typer.Typer(
 app.add_typer(calls.app, name="calls")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(keys.app, name="keys")
 app.add_typer(store.app, name="store")
 app.command(name="serve", short_help="Run the server.", epilog=serve.EXAMPLE)(serve.serve)

@@ -66,7 +66,12 @@ def serve(
         home = None if database_url else ctx.obj.home
         first_key = serving.prepare(store, home, now_ms(), no_auth=no_auth)
         service = serving.make_service(
-            store, limits=limits, no_auth=no_auth, cors_origins=cors_origin or (), background=background
+            store,
+            limits=limits,
+            no_auth=no_auth,
+            cors_origins=cors_origin or (),
+            background=background,
+            editions=ctx.obj.home / "editions",
         )
         server = serving.server_for(
             service,

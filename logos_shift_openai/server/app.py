@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from .api import calls, config, experiments, feedback, keys, operation, records
+from .api import calls, config, datasets, experiments, feedback, keys, operation, records
 from .api.exchange import ApiError
 from .api.gate import Gate, Preflight, send_answer
 from .api.openapi import document
@@ -27,6 +27,7 @@ ENDPOINTS: Final = (
     *feedback.ENDPOINTS,
     *calls.ENDPOINTS,
     *experiments.ENDPOINTS,
+    *datasets.ENDPOINTS,
     *keys.ENDPOINTS,
     *operation.ENDPOINTS,
 )

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .app import make_app
 from .config_versions import adopt_embedded
+from .datasets.keeping import editions_of
 from .dictionaries import train_due
 from .fold import fold
 from .keys import create_first_key
@@ -137,6 +138,7 @@ def make_service(
     no_auth: bool = False,
     cors_origins: Sequence[str] = (),
     background: bool = True,
+    editions: Path | None = None,
 ) -> Service:
     """Put a service together.
 
@@ -146,9 +148,11 @@ def make_service(
         no_auth: Whether everybody on this machine may do everything.
         cors_origins: Origins of web pages that may give feedback.
         background: Whether this process may do the background work.
+        editions: The folder of editions, where bodies do not lie in S3; None for a server that makes none.
     """
     worker = Worker(store, steps(), StoreLease(store, holder_name())) if background else None
-    return Service(store, limits=limits, no_auth=no_auth, cors_origins=cors_origins, worker=worker)
+    kept = None if editions is None else editions_of(store, editions)
+    return Service(store, limits=limits, no_auth=no_auth, cors_origins=cors_origins, worker=worker, editions=kept)
 
 
 def steps() -> list[tuple[str, Step]]:

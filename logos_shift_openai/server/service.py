@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from .datasets.desk import EditionDesk
 from .intake import Intake
 from .keys import KeyRing, Known, find_known, note_used
 from .limits import Buckets, Limits
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from .datasets.keeping import EditionStore
     from .store.database import Store
     from .worker import Worker
 
@@ -46,6 +48,7 @@ class Service:
         no_auth: Whether everybody may do everything; the server then answers its own machine alone.
         cors_origins: Origins of web pages that may give feedback, `*` for all.
         worker: The background work, if this process may do it.
+        editions: Where the files of editions lie; None for a server that makes none.
         now: Milliseconds since 1970.
         clock: Seconds that never go back.
     """
@@ -58,6 +61,7 @@ class Service:
         no_auth: bool = False,
         cors_origins: Collection[str] = (),
         worker: Worker | None = None,
+        editions: EditionStore | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +70,7 @@ class Service:
         self.no_auth = no_auth
         self.cors_origins = frozenset(origin.encode() for origin in cors_origins)
         self.worker = worker
+        self.editions = None if editions is None else EditionDesk(store, editions, now)
         self.now = now
         self.clock = clock
         self.started = now()
@@ -105,6 +110,8 @@ class Service:
     def _close(self) -> None:
         if self.worker is not None:
             self.worker.stop(self.limits.shutdown_seconds)
+        if self.editions is not None:
+            self.editions.close()
         self.intake.close()
         self._readers.shutdown(wait=True)
         with suppress(StoreError):

@@ -37,6 +37,14 @@ COMMANDS = [
     "rollout promote",
     "rollout rollback",
     "rollout history",
+    "dataset",
+    "dataset list",
+    "dataset show",
+    "dataset build",
+    "dataset export",
+    "dataset validate",
+    "dataset split",
+    "dataset remove",
     "serve",
     "keys",
     "keys create",
@@ -65,7 +73,7 @@ def test_help_is_as_written_down(cli: Any, command: str) -> None:
         path.write_text(text + "\n", encoding="utf-8")
     assert text + "\n" == path.read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 80
-    if command not in {"calls", "experiment", "keys", "rollout", "store"}:
+    if command not in {"calls", "dataset", "experiment", "keys", "rollout", "store"}:
         assert "Example:" in text
 
 

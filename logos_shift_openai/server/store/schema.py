@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0004"
+REVISION: Final = "0010"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -219,3 +219,15 @@ decisions: Final = Table(
     Column("document", Text, nullable=False),  # `core.rollout.decision_json` and the rows of the evidence
 )
 Index("decisions_experiment", decisions.c.experiment, decisions.c.id)
+
+# Editions.
+editions: Final = Table(
+    "editions",
+    tables,
+    Column("id", String(64), primary_key=True),
+    Column("dataset", String(ID_LENGTH), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+)
+Index("editions_dataset_at", editions.c.dataset, editions.c.at)
