@@ -13,7 +13,7 @@ from logos_shift_openai.core.fingerprint import prompt_fingerprint
 from logos_shift_openai.server.datasets import reading
 from logos_shift_openai.server.datasets.choosing import Choice, EditionError
 from logos_shift_openai.server.datasets.examples import LeftOutError, read_pack
-from logos_shift_openai.server.datasets.keeping import FolderEditions
+from logos_shift_openai.server.datasets.keeping import FolderEditions, editions_of
 from logos_shift_openai.server.datasets.register import (
     find_edition,
     list_datasets,
@@ -22,6 +22,9 @@ from logos_shift_openai.server.datasets.register import (
     remove_edition,
 )
 from logos_shift_openai.server.fold import settle
+from logos_shift_openai.server.ingest import ingest
+from logos_shift_openai.server.store.bodies import S3Bodies
+from logos_shift_openai.server.store.database import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -398,3 +401,34 @@ def test_a_crash_half_way_leaves_nothing_to_be_seen(bench: Bench, monkeypatch: p
     assert remove_edition(bench.store, bench.kept, edition.id)
     assert not remove_edition(bench.store, bench.kept, edition.id)
     assert list(bench.root.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_editions_lie_beside_the_bodies_in_s3(lines: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same bucket, with the hashes that the manifest has; nothing stays on this machine."""
+    boto3 = pytest.importorskip("boto3")
+    moto = pytest.importorskip("moto")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with moto.mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="records")
+        store = open_store(tmp_path / "s3.sqlite3", bodies=S3Bodies(client, "records", "ours/bodies/"))
+        calls = [lines.call(dataset="d", request=asked(f"q {n}"), response=answered("a")) for n in range(20)]
+        ingest(store, calls, NOW)
+        kept = editions_of(store, tmp_path / "unused")
+        edition = make_edition(store, kept, Choice("d"), NOW)
+        assert edition.place == f"s3://records/ours/editions/{edition.id}"
+        for name, said in edition.manifest["files"].items():
+            size, parts = kept.read(edition.id, name)
+            data = b"".join(parts)
+            assert (size, hashlib.sha256(data).hexdigest()) == (len(data), said["sha256"])
+        keys = [one["Key"] for one in client.list_objects_v2(Bucket="records", Prefix="ours/editions/")["Contents"]]
+        assert len(keys) == 4
+        assert not (tmp_path / "unused").exists()
+        remove_edition(store, kept, edition.id)
+        with pytest.raises(EditionError):
+            kept.read(edition.id, "manifest.json")
+        store.close()
+        client.close()
