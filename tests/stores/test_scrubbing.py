@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from logos_shift_openai.core.redaction import Redaction, clean
 from logos_shift_openai.core.redaction_rules import RULES
-from logos_shift_openai.server.datasets.examples import Message
+from logos_shift_openai.server.datasets.bodies import Message
 from logos_shift_openai.server.datasets.scrubbing import Scrubber
 
 ALL = Redaction.build(tuple(RULES))

@@ -11,8 +11,8 @@ import pytest
 from logos_shift_openai.core.dialects import DIALECTS, line_faults
 from logos_shift_openai.core.fingerprint import prompt_fingerprint
 from logos_shift_openai.server.datasets import reading
+from logos_shift_openai.server.datasets.bodies import LeftOutError, read_pack
 from logos_shift_openai.server.datasets.choosing import Choice, EditionError
-from logos_shift_openai.server.datasets.examples import LeftOutError, read_pack
 from logos_shift_openai.server.datasets.keeping import FolderEditions, editions_of
 from logos_shift_openai.server.datasets.register import (
     find_edition,
@@ -310,6 +310,24 @@ def test_chosen_by_head(bench: Bench) -> None:
     assert texts(model="m2", answers="any") == {"b", "c"}
     assert texts(metadata={"plan": "pro", "n": "3"}) == {"a"}
     assert texts(fingerprint=prompt_fingerprint(other)) == {"d"}
+
+
+def test_what_the_client_found_counts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its checks and its fingerprint are those of the call before anything was redacted."""
+    bench.some(12)
+    secret = asked("x")
+    secret["messages"][0]["content"] = "key is [redacted:secrets]"
+    told = {n: bench.add(request={**secret, "n": n}) for n in ("R", "C", "v", "Vrc")}
+    decode = reading._told
+
+    def with_checks(rest: bytes) -> reading.Told:
+        return decode(rest[:-1] + (b"," if len(rest) > 2 else b"") + b'"checks":"%s","fingerprint":"f"}' % names.pop(0))
+
+    names = [name.encode() for name in told]
+    monkeypatch.setattr(reading, "_told", with_checks)
+    edition = bench.make()
+    assert edition.manifest["counts"]["left_out"] == {"cut": 1, "invalid": 1, "refused": 1}
+    assert edition.manifest["fingerprints"]["f"] == 1
 
 
 def test_caps_and_pruning(bench: Bench) -> None:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from logos_shift_openai.core.left_out import REASONS
 from logos_shift_openai.core.redaction import Redaction
 
+from .bodies import text_of
 from .choosing import EditionError
 from .duplicates import NearDuplicates, answer_digest, prompt_digest
-from .examples import Maker, text_of
+from .examples import Maker
 from .files import HELDOUT, SOURCES, TRAIN, Files
 from .lines import chat_line
 from .manifest import manifest_of

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
-from .examples import Example, Line, Message, text_of
+from .bodies import Line, Message, text_of
+
+if TYPE_CHECKING:
+    from .examples import Example
 
 
 class PairLine(Struct):

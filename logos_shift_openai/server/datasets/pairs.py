@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logos_shift_openai.server.feedback import SUCCESS_FROM
 
+from .bodies import LeftOutError, text_of
 from .duplicates import answer_digest, prompt_digest
-from .examples import LeftOutError, text_of
 from .lines import pair_line
 from .reading import some
 from .sifting import Row, chosen, note, split_of

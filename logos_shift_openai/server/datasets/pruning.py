@@ -11,7 +11,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from .examples import LeftOutError, read_pack
+from .bodies import LeftOutError, read_pack
 from .reading import sources
 
 if TYPE_CHECKING:

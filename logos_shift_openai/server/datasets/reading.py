@@ -29,12 +29,18 @@ _PART: Final = 1_000
 
 
 class Told(Struct):
-    """What is read of a call's `rest`; `checks` and `fingerprint` as its client found them."""
+    """What is read of a call's `rest`.
+
+    Args:
+        fingerprint: Of the prompt as its client had it, before anything was redacted.
+        checks: What its client found of the answer: the first letters of `valid`, `refused`, `cut` as far as they are
+            known, a capital where it is so.
+    """
 
     conversation_id: str | None = None
     metadata: Raw = Raw(b"{}")
     fingerprint: str | None = None
-    checks: dict[str, bool] | None = None
+    checks: str = ""
 
 
 _NOTHING: Final = Told()

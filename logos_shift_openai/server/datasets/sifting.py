@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from logos_shift_openai.server.feedback import SUCCESS_FROM
 from logos_shift_openai.server.store.rows import values_of
 
+from .bodies import LeftOutError
 from .choosing import BASIS
-from .examples import LeftOutError
 from .files import HELDOUT, TRAIN
 from .lines import letters_of
 from .reading import sources
