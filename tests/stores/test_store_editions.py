@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -328,6 +329,22 @@ def test_what_the_client_found_counts(bench: Bench, monkeypatch: pytest.MonkeyPa
     edition = bench.make()
     assert edition.manifest["counts"]["left_out"] == {"cut": 1, "invalid": 1, "refused": 1}
     assert edition.manifest["fingerprints"]["f"] == 1
+
+
+def test_memory_does_not_grow_with_prompts_of_a_megabyte(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are left out one by one, in parts that become small."""
+    for name, size in (("_BYTES", 2**20), ("_FIRST", 4), ("_LEAST", 2)):
+        monkeypatch.setattr(reading, name, size)
+    for number in range(30):
+        bench.add(f"{number} " + "word " * 210_000)
+    bench.some(12)
+    settle(bench.store, NOW)
+    tracemalloc.start()
+    edition = bench.make()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert edition.manifest["counts"]["left_out"] == {"too_long": 30}
+    assert peak < 16 * 2**20
 
 
 def test_caps_and_pruning(bench: Bench) -> None:

@@ -94,6 +94,8 @@ class Maker:
             raise LeftOutError("media")
         if not asked.messages:
             raise LeftOutError("unreadable")
+        if sum(len(one.content) for one in asked.messages if type(one.content) is str) > self._choice.max_bytes:
+            raise LeftOutError("too_long")  # before anything is done that takes time for each letter
         if there(asked.functions):
             raise LeftOutError("tools")
         given = pack.response.choices[0] if pack.response is not None and pack.response.choices else None

@@ -1,7 +1,7 @@
 """The calls that an edition may be made of, a part at a time, each with the correction that was given for it.
 
 Corrected calls come first, so that a corrected answer is the one that stays where a prompt was asked twice; then all
-others; each by their ids. Memory does not grow with the store, as in `server.export`.
+others; each by their ids. Memory does not grow with the store: parts are as large as the bodies in them allow.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .choosing import Choice
 
 _PART: Final = 1_000
+_FIRST: Final = 25
+_LEAST: Final = 10
+_BYTES: Final = 16 * 2**20
 
 
 class Told(Struct):
@@ -101,24 +104,26 @@ def _pass(
     store: Store, choice: Choice, spoken: dict[str, tuple[int, str, float]], *, corrected: bool | None
 ) -> Iterator[Source]:
     """Read once through; `corrected` says which are given, None that there are no corrections at all."""
-    query = _query(choice).order_by(calls.c.id).limit(_PART)
+    query = _query(choice).order_by(calls.c.id)
     if corrected:
         names = or_(feedback.c.call_id == calls.c.id, feedback.c.call_id == calls.c.provider_id)
         query = query.where(exists().where(and_(feedback.c.correction.is_not(None), names)))
-    last = ""
+    last, part = "", min(_FIRST, _PART)
     while True:
         with store.reading() as connection:
-            rows = connection.execute(query.where(calls.c.id > last)).all()
+            rows = connection.execute(query.where(calls.c.id > last).limit(part)).all()
             said = {} if corrected is None or not rows else _corrections(connection, rows[0][0], rows[-1][0])
             found = [
                 _source(connection, row, spoken, said.get(row[0]), tell=bool(choice.metadata or spoken))
                 for row in rows
                 if corrected is None or (row[0] in said) is corrected
             ]
+        heavy = sum(len(one.pack) for one in found if one.pack is not None) > _BYTES
         yield from found
-        if len(rows) < _PART:
+        if len(rows) < part:
             return
         last = rows[-1][0]
+        part = max(_LEAST, part // 2) if heavy else min(_PART, part * 2)
 
 
 def _query(choice: Choice) -> Select[Any]:
