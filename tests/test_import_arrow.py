@@ -30,7 +30,7 @@ ROOMS = {
 LAZY = {
     "client": {"requests", "wrapt", "urllib3"},
     "cli": {"requests"},
-    "server": {"boto3", "requests", "genai_prices"},
+    "server": {"boto3", "requests", "genai_prices", "rensa"},
 }
 
 

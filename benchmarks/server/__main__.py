@@ -9,7 +9,7 @@ import sys
 import time
 
 from benchmarks.measure import Row, shown
-from benchmarks.server import config_304, export, ingest, reads, rollouts
+from benchmarks.server import config_304, editions, export, ingest, reads, rollouts
 from benchmarks.server.sizes import SIZES
 
 SCRIPTS = {
@@ -18,6 +18,7 @@ SCRIPTS = {
     "reads": reads.rows,
     "export": export.rows,
     "rollouts": rollouts.rows,
+    "editions": editions.rows,
 }
 
 

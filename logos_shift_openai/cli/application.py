@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from logos_shift_openai.cli import (
     calls,
+    dataset,
     demo,
     doctor,
     experiment,
@@ -42,6 +43,7 @@ _ORDER = (
     "import",
     "experiment",
     "rollout",
+    "dataset",
     "tune",
     "prices",
     "serve",
@@ -91,6 +93,7 @@ app.add_typer(experiment.app, name="experiment")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(tune.app, name="tune")
 app.add_typer(prices.app, name="prices")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(keys.app, name="keys")
 app.add_typer(notify.app, name="notify")
 app.add_typer(store.app, name="store")

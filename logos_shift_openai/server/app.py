@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from .api import calls, config, experiments, feedback, keys, notifications, operation, records, rollouts, tuning
+from .api import (
+    calls,
+    config,
+    datasets,
+    experiments,
+    feedback,
+    keys,
+    notifications,
+    operation,
+    records,
+    rollouts,
+    tuning,
+)
 from .api.exchange import ApiError
 from .api.gate import Gate, Preflight, send_answer
 from .api.openapi import document
@@ -29,6 +41,7 @@ ENDPOINTS: Final = (
     *experiments.ENDPOINTS,
     *tuning.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *datasets.ENDPOINTS,
     *keys.ENDPOINTS,
     *notifications.ENDPOINTS,
     *operation.ENDPOINTS,

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .app import make_app
 from .config_versions import adopt_embedded
+from .datasets.keeping import editions_of
 from .dictionaries import train_due
 from .fold import fold
 from .keys import create_first_key
@@ -152,7 +153,7 @@ def make_service(
         no_auth: Whether everybody on this machine may do everything.
         cors_origins: Origins of web pages that may give feedback.
         background: Whether this process may do the background work.
-        home: Where editions lie; None for a server that tunes nothing.
+        home: Where editions lie, where bodies do not lie in S3; None for a server that makes none and tunes nothing.
         channels: What notifications are told on.
     """
     holder = holder_name()
@@ -167,6 +168,7 @@ def make_service(
         worker=worker,
         shop=shop,
         channels=channels,
+        editions=None if home is None else editions_of(store, home / "editions"),
     )
 
 

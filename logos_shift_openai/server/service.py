@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from .datasets.desk import EditionDesk
 from .intake import Intake
 from .keys import KeyRing, Known, find_known, note_used
 from .limits import Buckets, Limits
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from .datasets.keeping import EditionStore
     from .notifications.channels import Channel
     from .store.database import Store
     from .tuners.machine import Workshop
@@ -50,6 +52,7 @@ class Service:
         worker: The background work, if this process may do it.
         shop: What starting a tuning job needs; None where there is no folder of editions.
         channels: What notifications are told on.
+        editions: Where the files of editions lie; None for a server that makes none.
         now: Milliseconds since 1970.
         clock: Seconds that never go back.
     """
@@ -64,6 +67,7 @@ class Service:
         worker: Worker | None = None,
         shop: Workshop | None = None,
         channels: Sequence[Channel] = (),
+        editions: EditionStore | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,6 +78,7 @@ class Service:
         self.worker = worker
         self.shop = shop
         self.channels = tuple(channels)
+        self.editions = None if editions is None else EditionDesk(store, editions, now)
         self.now = now
         self.clock = clock
         self.started = now()
@@ -113,6 +118,8 @@ class Service:
     def _close(self) -> None:
         if self.worker is not None:
             self.worker.stop(self.limits.shutdown_seconds)
+        if self.editions is not None:
+            self.editions.close()
         self.intake.close()
         self._readers.shutdown(wait=True)
         with suppress(StoreError):

@@ -83,7 +83,6 @@ def test_a_step_by_hand_may_name_the_revision_it_is_about(server):
         ({"policy": {"margin": 7}}, "policy.margin"),
         ({"policy": {"guardrails": [{"metric": "errors", "cap": 3}]}}, "policy.guardrails[0].cap"),
         ({"policy": {"guardrails": [{"metric": "mood"}]}}, "policy.guardrails[0].metric"),
-        ({"policy": {"primary": {"metric": "latency"}}}, "policy"),
         ({"policy": {"alpha": float("nan")}}, None),
         ({"policy": {"speed": 1}}, "policy.speed"),
         ({"policy": [1]}, "$.policy"),
@@ -100,6 +99,13 @@ def test_a_policy_is_read_strictly(server, body, where):
     if where is not None:
         assert answer.json()["error"]["where"] == where
     assert server.ask("GET", "/v1/rollouts", "read").json()["rollouts"] == []
+    assert server.ask("GET", "/v1/experiments", "read").json()["experiments"] == []
+
+
+def test_a_cap_that_cannot_be_found_is_a_conflict(server):
+    """Without earlier calls nothing says where latency is to be cut; 409, and nothing is begun."""
+    answer = server.ask("POST", AT, json={"plan": PLAN, "policy": {"primary": {"metric": "latency"}}})
+    assert (answer.status_code, "cap" in answer.json()["error"]["message"]) == (409, True)
     assert server.ask("GET", "/v1/experiments", "read").json()["experiments"] == []
 
 

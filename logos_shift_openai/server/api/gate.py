@@ -5,7 +5,9 @@ Its rule: nothing of a request is looked at before its key is, and whatever happ
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +22,7 @@ from logos_shift_openai.server.store.database import StoreError, StoreFullError
 from .exchange import Answer, ApiError, Ask, Caller, ClientGoneError, Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from logos_shift_openai.server.keys import Scope
     from logos_shift_openai.server.service import Service
@@ -41,6 +43,7 @@ _ALLOWED: Final[Mapping[Scope, frozenset[str]]] = {
     "admin": frozenset({"ingest", "read", "admin"}),
 }
 _LOOPBACK: Final = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
+_LINES_AT_ONCE: Final = 16
 _PREFLIGHT_SECONDS: Final = b"600"
 
 
@@ -119,10 +122,24 @@ async def send_answer(send: Send, answer: Answer, headers: list[tuple[bytes, byt
         headers.append(_NO_STORE)
     if answer.content_type is not None:
         headers.append((b"content-type", answer.content_type))
-    if answer.status not in {204, 304}:
-        headers.append((b"content-length", str(len(answer.body)).encode()))
+    size = len(answer.body) if answer.stream is None else answer.size
+    if answer.status not in {204, 304} and size is not None:
+        headers.append((b"content-length", str(size).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.stream is not None:
+        await _send_parts(send, answer.stream)
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_parts(send: Send, parts: Iterator[bytes]) -> None:
+    """Send parts that may be many; each is read in a thread, and sent before the next one is read."""
+    loop = asyncio.get_running_loop()
+
+    def some() -> bytes:
+        return b"".join(islice(parts, _LINES_AT_ONCE))
+
+    while part := await loop.run_in_executor(None, some):
+        await send({"type": "http.response.body", "body": part, "more_body": True})
 
 
 async def admit(ask: Ask, needed: Scope, *, also: frozenset[str] = frozenset()) -> Caller:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0008"
+REVISION: Final = "0009"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -311,3 +311,14 @@ rollout_counts: Final = Table(
     Column("until", BigInteger, nullable=False),  # the time as of which it is counted; never goes back
     Column("counts", LargeBinary, nullable=False),
 )
+# Editions.
+editions: Final = Table(
+    "editions",
+    tables,
+    Column("id", String(64), primary_key=True),
+    Column("dataset", String(ID_LENGTH), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+)
+Index("editions_dataset_at", editions.c.dataset, editions.c.at)
