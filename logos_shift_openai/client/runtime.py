@@ -21,11 +21,13 @@ from logos_shift_openai.core.breaker import Breaker
 from logos_shift_openai.core.config import Config, ConfigError, Experiment, parse_config
 from logos_shift_openai.core.redaction import Redaction
 
+from .call import Call
 from .config_source import FileSource, UrlSource
 from .counters import Counters
 from .encoding import Encoder
 from .guard import guarded
 from .recorder import Recorder
+from .shadow import Shadow
 from .spool import Spool
 from .uploader import Uploader
 from .wire import Wire
@@ -33,7 +35,6 @@ from .wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .call import Call
     from .settings import Settings
 
 EXIT_SECONDS: Final = 1.5  # the interpreter's own end comes after it, and two seconds are promised
@@ -61,6 +62,7 @@ class Runtime:
         destination = "local" if settings.url is None else hashlib.sha256(settings.url.encode()).hexdigest()[:16]
         self.spool = Spool(settings.home, destination, self.counters, max_bytes=settings.spool_bytes)
         self.recorder = Recorder(self._encode, self.spool, self.counters)
+        self.shadow = Shadow(self)
         wire = None if settings.url is None else Wire(settings.url, settings.api_key)
         self.uploader = None if wire is None else Uploader(self.spool, wire, self.counters)
         self.source = self._source(settings, wire)
@@ -107,6 +109,8 @@ class Runtime:
         line = self._encoder(item)
         if self._settings.filename is not None:
             guarded(self, self._also_write, self._settings.filename, line)  # the spool gets it all the same
+        if isinstance(item, Call) and item.mirror is not None:
+            guarded(self, self.shadow.offer, item)
         return line
 
     @staticmethod
@@ -172,6 +176,7 @@ class Runtime:
         Args:
             deadline: Seconds on the monotonic clock.
         """
+        guarded(self, self.shadow.close)
         for call in list(self._open.values()):
             call.complete = False
             guarded(self, call.end)

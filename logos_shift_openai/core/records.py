@@ -71,6 +71,7 @@ class CallRecord:
         bucket: Where the hash put the unit, 0 to 9,999.
         duration_ms: From the caller's call to its end, milliseconds.
         first_token_ms: The same to the first bytes of a stream.
+        shadow_of: Id of the call that this one mirrors to the candidate; nobody got its answer.
         bodies: False where the config asked to leave the bodies behind; of the answer its usage alone is kept then.
     """
 
@@ -104,6 +105,7 @@ class CallRecord:
     truncated: tuple[str, ...] = ()
     media: tuple[Mapping[str, JSON], ...] = ()
     sdk: str = ""
+    shadow_of: str | None = None
     bodies: bool = True
 
 
@@ -207,7 +209,16 @@ def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901 - one rule a 
     if endpoint not in ENDPOINTS:
         raise RecordError(f"endpoint: {endpoint!r} is not one of {', '.join(sorted(ENDPOINTS))}")
     known["at"] = _whole(data, "at")
-    for name in ("dataset", "parent", "name", "user_id", "conversation_id", "requested_model", "experiment"):
+    for name in (
+        "dataset",
+        "parent",
+        "name",
+        "user_id",
+        "conversation_id",
+        "requested_model",
+        "experiment",
+        "shadow_of",
+    ):
         _text(data, name)
     for name in ("assigned", "served"):
         if data.get(name) not in (None, "baseline", "candidate"):
