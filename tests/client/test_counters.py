@@ -26,6 +26,7 @@ BACKGROUND = (
     "config_source",
     "runtime",
     "logos_shift",
+    "shadow",
 )
 
 
