@@ -106,6 +106,12 @@ def set_share(home: Path, key: str, share: int) -> Experiment:
         return share_in(document, key, share)
 
 
+def set_part(home: Path, key: str, share: int, mirror: int | None) -> Experiment:
+    """Set the candidate's part, and what is mirrored to it, in the embedded config; as `part_in`."""
+    with _change(home) as document:
+        return part_in(document, key, share, mirror)
+
+
 def set_state(home: Path, key: str, state: State) -> Experiment:
     """Pause, resume or stop an experiment of the embedded config; as `state_in`."""
     with _change(home) as document:
@@ -151,6 +157,26 @@ def share_in(document: Document, key: str, share: int) -> Experiment:
         raise ExperimentError(f"experiment {key} is stopped; start it anew to give it a share")
     one["share"] = share
     return _experiment(config_from(document), key)
+
+
+def part_in(document: Document, key: str, share: int, mirror: int | None) -> Experiment:
+    """Set the candidate's part of an experiment, and the calls that a process mirrors to it in a minute.
+
+    Args:
+        document: Changed in place.
+        key: The experiment.
+        share: As for `share_in`.
+        mirror: Calls a minute; None mirrors nothing.
+
+    Raises:
+        ConfigError: a value cannot be, or calls are to be mirrored to a candidate without a provider.
+        ExperimentError: as for `share_in`.
+    """
+    one = _find(document, key)
+    one.pop("shadow", None)
+    if mirror is not None:
+        one["shadow"] = {"rate": 1.0, "calls_per_minute": mirror}
+    return share_in(document, key, share)
 
 
 def state_in(document: Document, key: str, state: State) -> Experiment:

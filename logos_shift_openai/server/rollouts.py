@@ -14,7 +14,7 @@ import json
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -27,8 +27,9 @@ from logos_shift_openai.core.rollout_by_hand import RolloutError, by_hand
 from logos_shift_openai.core.rollout_state import ENDED, State, state_from
 
 from .config_versions import change_within, live_config, live_version
-from .experiments import Document, ExperimentError, read_config, set_share, share_in
+from .experiments import Document, ExperimentError, part_in, read_config, set_part
 from .measures import MEASURED, evidence_of
+from .shadows import add_agreement, compare_waiting
 from .store.database import StoreConflictError
 from .store.schema import decisions, rollouts
 
@@ -110,8 +111,6 @@ def check_policy(policy: Policy) -> None:
             raise RolloutError(f"{one.metric} is not measured; what is: {', '.join(MEASURED)}")
         if metric_of(one.metric).capped and one.cap is None:
             raise RolloutError(f"{one.metric} needs a cap in the policy, in milliseconds")
-    if policy.shadow_pairs:
-        raise RolloutError("shadow_pairs: calls are not compared in a shadow yet; leave it at 0")
 
 
 def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path | None = None) -> Rollout:
@@ -134,6 +133,8 @@ def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path |
         before = find_rollout(connection, key)
     if experiment is None or experiment.state != "running":
         raise ExperimentError(f"there is no experiment {key} that runs")
+    if policy.shadow_pairs and experiment.candidate.provider is None:
+        raise RolloutError("shadow_pairs: only for a candidate with a provider; no caller's own client is used for it")
     if before is not None and before.state.phase not in ENDED:
         raise RolloutError(f"the rollout of {key} is {before.state.phase.replace('_', ' ')} already")
     if experiment.share > policy.ladder[0]:
@@ -207,11 +208,16 @@ def _experiment(connection: Connection, key: str, home: Path | None) -> Experime
 
 
 def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision | None:
+    since = int(one.state.steps[0].since * 1000)
+    if one.state.phase == "shadow":
+        compare_waiting(store, one.experiment, one.policy.compare, since)
     with store.reading() as connection:
         experiment = _experiment(connection, one.experiment, home)
         if experiment is None or experiment.state == "stopped":
             return None  # nobody is sent to the candidate, so there is nothing to decide
         evidence = evidence_of(connection, one.experiment, one.policy, one.state, now / 1000)
+        if one.state.phase == "shadow":
+            add_agreement(connection, evidence, one.experiment, since)
         last = connection.scalar(
             select(decisions.c.why)
             .where(decisions.c.experiment == one.experiment)
@@ -237,13 +243,14 @@ def _write(
     home: Path | None,
 ) -> None:
     """Keep a decision, the state after it and, where the share changes, the config version that it makes."""
-    moved = before is None or before.state.phase in ENDED or decision.state.share != before.state.share
+    part = _part(policy, decision.state)
+    moved = before is None or before.state.phase in ENDED or part != _part(before.policy, before.state)
     document = json.dumps({**decision_json(decision), "evidence": evidence.rows()}, allow_nan=False)
     row = {"action": decision.action, "event": decision.event, "why": decision.why, "share": decision.state.share}
     pending = None
     for _ in range(_TRIES):
         with suppress(_AgainError), store.writing() as connection:
-            version = _next_version(connection, key, decision, now, home) if moved else None
+            version = _next_version(connection, key, decision, part, now, home) if moved else None
             pending = version if home is not None else None
             _keep_state(connection, key, before, policy, decision.state, now, pending)
             values = {"experiment": key, "at": now, **row, "config_version": version, "document": document}
@@ -259,17 +266,30 @@ class _AgainError(Exception):
     """Another writer took the version; the transaction is undone."""
 
 
-def _next_version(connection: Connection, key: str, decision: Decision, now: int, home: Path | None) -> int | None:
+def _next_version(
+    connection: Connection, key: str, decision: Decision, part: _Part, now: int, home: Path | None
+) -> int | None:
     if home is not None:
         return read_config(home).version + 1
-    made = change_within(connection, _to_share(key, decision.state.share), why=decision.why, now=now)
+    made = change_within(connection, _to_part(key, part), why=decision.why, now=now)
     if made is None:
         raise _AgainError
     return made[0].version
 
 
-def _to_share(key: str, share: int) -> Callable[[Document], Any]:
-    return lambda document: share_in(document, key, share)
+class _Part(NamedTuple):
+    """What the config says of a rollout: the candidate's share, and the calls a minute that are mirrored to it."""
+
+    share: int
+    mirror: int | None
+
+
+def _part(policy: Policy, state: State) -> _Part:
+    return _Part(state.share, policy.shadow_per_minute if state.phase == "shadow" else None)
+
+
+def _to_part(key: str, part: _Part) -> Callable[[Document], Any]:
+    return lambda document: part_in(document, key, *part)
 
 
 def _keep_state(
@@ -307,8 +327,11 @@ def _bring_file(store: Store, home: Path, key: str) -> None:
         if row is None or row.pending is None:
             return
         one = next((one for one in read_config(home).experiments if one.key == key), None)
-        if one is not None and one.state != "stopped" and one.share != row.state.share:
-            set_share(home, key, row.state.share)
+        part = _part(row.policy, row.state)
+        if one is not None and one.state != "stopped":
+            mirror = None if one.shadow is None else one.shadow.calls_per_minute
+            if (one.share, mirror) != part:
+                set_part(home, key, *part)
         connection.execute(update(rollouts).where(rollouts.c.experiment == key).values(pending=None))
 
 

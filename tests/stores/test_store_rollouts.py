@@ -202,7 +202,7 @@ def test_a_crash_before_the_file_is_mended(tmp_path: Path, monkeypatch: pytest.M
     it = World(store, tmp_path, 0.9)
     begin_rollout(store, "x", POLICY, it.now, tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(rollouts, "set_share", lambda *_: 1 / 0)
+        patched.setattr(rollouts, "set_part", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             change_rollout(store, "x", "roll_back", it.now, tmp_path)
     assert (it.experiment.share, it.told()[-1]["share"]) == (1_000, 0)
