@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
-from logos_shift_openai.core.config import ConfigError, Experiment, config_from
+from logos_shift_openai.core.config import Config, ConfigError, Experiment, config_from
 from logos_shift_openai.core.evidence import Evidence, ScoreError
 from logos_shift_openai.core.metrics import metric_of
 from logos_shift_openai.core.policy import Policy, policy_from
@@ -203,8 +203,7 @@ def _rollout(row: RowMapping) -> Rollout:
 
 
 def _experiment(connection: Connection, key: str, home: Path | None) -> Experiment | None:
-    config = config_from(json.loads(live_config(connection).document)) if home is None else read_config(home)
-    return next((one for one in config.experiments if one.key == key), None)
+    return next((one for one in read_live_config(connection, home).experiments if one.key == key), None)
 
 
 def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision | None:
@@ -333,6 +332,11 @@ def _bring_file(store: Store, home: Path, key: str) -> None:
             if (one.share, mirror) != part:
                 set_part(home, key, *part)
         connection.execute(update(rollouts).where(rollouts.c.experiment == key).values(pending=None))
+
+
+def read_live_config(connection: Connection, home: Path | None) -> Config:
+    """Read the config that counts; `home` as in `tick`."""
+    return config_from(json.loads(live_config(connection).document)) if home is None else read_config(home)
 
 
 def embedded_home(store: Store, home: Path) -> Path | None:

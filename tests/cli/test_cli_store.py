@@ -15,7 +15,7 @@ def test_there_is_nothing_to_look_after_yet(cli: Any) -> None:
     """A missing store is said in one line and not made; `migrate` makes it."""
     ended = cli("store", "stats")
     assert (ended.code, "there is no store" in ended.err) == (1, True)
-    assert "its schema is version 0004" in cli("store", "migrate").out
+    assert "its schema is version 0007" in cli("store", "migrate").out
     assert cli("store", "stats").code == 0
 
 
