@@ -161,7 +161,7 @@ def show(found: dict[str, Any]) -> None:
 
 _NOTES: Final = {
     "before": "asked before",
-    "left_out": "left out (the request is not kept as it was)",
+    "left_out": "left out (not kept as it was asked, or not to be sent twice)",
     "unanswered": "not taken by the provider",
 }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from logos_shift_openai.cli.judge import Judge
 from logos_shift_openai.cli.output import CommandError, now_ms
 from logos_shift_openai.cli.provider import Asked, RefusedError, UnansweredError
-from logos_shift_openai.client.asking import body_for
+from logos_shift_openai.client.asking import UnsendableError, body_for
 from logos_shift_openai.client.encoding import SDK, encode
 from logos_shift_openai.client.endpoints import new_id
 from logos_shift_openai.core.agreement import IncomparableError
@@ -62,7 +62,7 @@ class Done:
     Args:
         new: Requests that were answered, or failed for good.
         before: Calls that the candidate had been asked about already.
-        left_out: Calls whose request is not kept as it was.
+        left_out: Calls whose request is not kept as it was, or may not be sent a second time.
         unanswered: Requests that the provider did not take.
         broken_off: Why the run ended early.
     """
@@ -138,10 +138,10 @@ def ask_all(store: Store, plan: Plan, settings: Settings, pace: Pace, advance: A
         advance("asking", number, len(left))
         with store.reading() as connection:
             call = to_ask(connection, call_id)
-        if call is None:
+        body = None if call is None else _body(plan.candidate, call)
+        if call is None or body is None:
             done.left_out += 1
             continue
-        body = body_for(plan.candidate, encode(call["request"]))
         at, since = now_ms(), time.perf_counter()
         try:
             answer, error = asked(body, call["endpoint"]), None
@@ -159,6 +159,13 @@ def ask_all(store: Store, plan: Plan, settings: Settings, pace: Pace, advance: A
         done.new += 1
     done.tokens = asked.tokens
     return done
+
+
+def _body(candidate: Candidate, call: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        return body_for(candidate, encode(call["request"]))
+    except UnsendableError:
+        return None
 
 
 class _Keeper:

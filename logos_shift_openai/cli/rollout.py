@@ -70,6 +70,7 @@ def start(
     with _looked(ctx.obj, create=True) as (store, home):
         rollouts.check_policy(decides)  # before anything is written
         if candidate is not None:
+            rollouts.check_shadow(decides, provider)
             plan = experiments.Plan(key, tuple(model or ()), candidate, provider, dataset, unit=unit.value)
             if home is not None:
                 experiments.start(home, plan)

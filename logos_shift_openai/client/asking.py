@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 URLS: Final[Mapping[str, str]] = {"chat.completions": "/chat/completions", "responses": "/responses"}
 _ANSWER_IN: Final = {"chat.completions": "choices", "responses": "output"}
+_FOR_THE_CALLER: Final = frozenset({"stream", "stream_options", "store", "background"})
 _STREAMED: Final = {"X-Stainless-Raw-Response": "stream"}  # how the SDK is asked to leave the body unread
+
+
+class UnsendableError(ValueError):
+    """A request that must not be sent a second time."""
 
 
 class AnswerError(Exception):
@@ -93,10 +98,19 @@ def body_for(candidate: Candidate, request: bytes) -> dict[str, Any]:
     """Make the candidate's unstreamed request of a recorded one, by its parameters and its pruned prompt.
 
     Raises:
-        ValueError: the recorded request is no JSON object.
+        UnsendableError: asked twice it could do something twice, or the recorded request is no JSON object.
     """
-    body = json.loads(request)
+    try:
+        body = json.loads(request)
+    except (ValueError, RecursionError):
+        body = None
     if not isinstance(body, dict):
-        raise ValueError("the request is no JSON object")  # noqa: TRY004 - of a text that is read
-    body = {name: value for name, value in body.items() if name not in {"stream", "stream_options"}}
-    return changed_for(candidate, body)
+        raise UnsendableError("the request is no JSON object")
+    if body.get("conversation") is not None or not all(map(_waits_for_us, body.get("tools") or ())):
+        raise UnsendableError("the request writes into a conversation, or lets the provider run tools")
+    return changed_for(candidate, {name: value for name, value in body.items() if name not in _FOR_THE_CALLER})
+
+
+def _waits_for_us(tool: Any) -> bool:
+    """Tell whether a tool is one that the caller runs; the provider's own may do anything, and would do it twice."""
+    return isinstance(tool, dict) and tool.get("type", "function") in {"function", "custom"}

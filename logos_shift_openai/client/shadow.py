@@ -18,7 +18,7 @@ import openai
 from logos_shift_openai.core.body_sampling import keeps_bodies
 from logos_shift_openai.core.routing import Route
 
-from .asking import ask, body_for
+from .asking import UnsendableError, ask, body_for
 from .call import Call, described, encode
 from .context import CallContext
 from .endpoints import new_id
@@ -139,7 +139,7 @@ class Shadow:
         client = self._client(call.mirror)
         try:
             body = body_for(experiment.candidate, call.request or b"null")
-        except (ValueError, RecursionError):
+        except UnsendableError:
             client = None
         if client is None:
             self._counters.add("shadow_unsendable")

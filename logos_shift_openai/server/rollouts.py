@@ -113,6 +113,20 @@ def check_policy(policy: Policy) -> None:
             raise RolloutError(f"{one.metric} needs a cap in the policy, in milliseconds")
 
 
+def check_shadow(policy: Policy, provider: str | None) -> None:
+    """Make sure that a policy with a shadow is about a candidate that can be mirrored to.
+
+    Args:
+        policy: The policy.
+        provider: The candidate's.
+
+    Raises:
+        RolloutError: it has no provider of its own.
+    """
+    if policy.shadow_pairs and provider is None:
+        raise RolloutError("shadow_pairs: only for a candidate with a provider; no caller's own client is used for it")
+
+
 def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path | None = None) -> Rollout:
     """Begin the rollout of an experiment that runs, at the first share of the policy.
 
@@ -133,8 +147,7 @@ def begin_rollout(store: Store, key: str, policy: Policy, now: int, home: Path |
         before = find_rollout(connection, key)
     if experiment is None or experiment.state != "running":
         raise ExperimentError(f"there is no experiment {key} that runs")
-    if policy.shadow_pairs and experiment.candidate.provider is None:
-        raise RolloutError("shadow_pairs: only for a candidate with a provider; no caller's own client is used for it")
+    check_shadow(policy, experiment.candidate.provider)
     if before is not None and before.state.phase not in ENDED:
         raise RolloutError(f"the rollout of {key} is {before.state.phase.replace('_', ' ')} already")
     if experiment.share > policy.ladder[0]:

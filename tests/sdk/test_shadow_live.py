@@ -263,6 +263,33 @@ def test_an_asynchronous_client_alone_is_not_used(provider, lab, home):
     settled(shift, unsendable=1)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tools": [{"type": "mcp", "server_url": "http://x"}]},
+        {"tools": [{"type": "web_search"}]},
+        {"conversation": "conv_1"},
+    ],
+)
+def test_what_could_be_done_twice_is_not_mirrored(mirrored, lab, more):
+    """Tools that the provider runs, and what writes into a conversation."""
+    client, shift = mirrored()
+    ask(client, extra_body=more)
+    settled(shift, unsendable=1)
+    assert not lab.seen
+
+
+def test_the_callers_own_tools_are_only_asked_for(mirrored, lab, home):
+    """Nobody runs what the candidate calls; nothing is stored at its provider."""
+    client, shift = mirrored()
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
+    ask(client, tools=tools, store=True)
+    settled(shift, sent=1)
+    both(home)
+    assert lab.body()["tools"] == tools
+    assert "store" not in lab.body()
+
+
 def test_the_callers_own_redaction_sees_the_shadow_whole(mirrored, home):
     """It may count on a request; what it takes out of the answer is out, and the request is not kept twice."""
     seen = []
