@@ -203,10 +203,12 @@ def _read(path: Path | None) -> Any:
 
 def _as_json(store: Store, key: str) -> dict[str, Any]:
     from logos_shift_openai.server.rollouts import get_rollout, history  # noqa: PLC0415
+    from logos_shift_openai.server.shadows import shadow_totals  # noqa: PLC0415
 
     one: Rollout = get_rollout(store, key)
     with store.reading() as connection:
         told = history(connection, key, _SHOWN)
+        shadow = shadow_totals(connection, key)
     look = next((each["document"]["look"] for each in told if each["document"]["look"]), None)
     return {
         "experiment": key,
@@ -216,6 +218,7 @@ def _as_json(store: Store, key: str) -> dict[str, Any]:
         "why": told[0]["why"],
         "look": look,
         "harm": [each["document"]["look"]["harm"] for each in reversed(told) if each["document"]["look"]],
+        "shadow": shadow,
         "policy": one.policy.to_json(),
         "state": one.state.to_json(),
     }
@@ -239,6 +242,11 @@ def _show(store: Store, key: str, *, as_json: bool) -> None:
         rows.append((one["metric"], f"{', '.join(means) or 'no scores yet'}; {one['units']} units"))
     if found["harm"]:
         rows.append(("harm", f"{sparkline(found['harm'])} (logarithm {found['harm'][-1]:.2f})"))
+    if (shadow := found["shadow"]) is not None:
+        agree = "" if shadow["agreement"] is None else f", {shadow['agreement']:.1%} agree"
+        spent = f"{shadow['tokens_in']} tokens in, {shadow['tokens_out']} out"
+        told = f"{shadow['asked']} asked, {shadow['failed']} failed, {shadow['compared']} compared{agree}; {spent}"
+        rows.append(("shadow", told))
     rows.append(("why", found["why"]))
     table = plain_table()
     table.show_header = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, case, func, select, update
 
 from logos_shift_openai.core.agreement import COMPARERS, IncomparableError
 from logos_shift_openai.core.evidence import Cell, on_grid
@@ -141,6 +141,22 @@ def _whole(bodies: dict[str, Any]) -> Any:
     """Give an answer as it was; None for one that was cut."""
     cut = any(str(path).startswith("response") for path in bodies.get("truncated") or ())
     return None if cut else bodies.get("response")
+
+
+def shadow_totals(connection: Connection, experiment: str) -> dict[str, Any] | None:
+    """Count the shadows of an experiment and what they took, apart from all calls; None where it has none."""
+    column = shadows.c
+    failed = func.sum(case((column.error_type.is_not(None), 1), else_=0))
+    counts = (func.count(), failed, func.count(column.score), func.avg(column.score))
+    tokens = (func.coalesce(func.sum(column.tokens_in), 0), func.coalesce(func.sum(column.tokens_out), 0))
+    row = connection.execute(select(*counts, *tokens).where(column.experiment == experiment)).one()
+    if not row[0]:
+        return None
+    asked, failures, compared, mean, read, written = row
+    return {
+        "asked": asked, "failed": int(failures), "compared": compared, "agreement": mean,
+        "tokens_in": int(read), "tokens_out": int(written),
+    }  # fmt: skip
 
 
 def add_agreement(connection: Connection, evidence: Evidence, experiment: str, since: int) -> None:

@@ -54,7 +54,12 @@ def test_a_shadow_from_end_to_end(
     runtime.close_home(home.path, time.monotonic() + 2)
     found = cli("rollout", "status", "x", "--json").json
     assert (found["phase"], found["share"]) == (phase, share), found["why"]
-    assert len(cli("calls", "list", "--json").out.splitlines()) > 0
+    assert found["shadow"] == {
+        "asked": 15, "failed": 0, "compared": 15, "agreement": float(answer == "yes"), "tokens_in": 150, "tokens_out": 30,
+    }  # fmt: skip
+    told = " ".join(cli("rollout", "status", "x").out.split())
+    assert "shadow 15 asked, 0 failed, 15 compared, " in told
+    assert "; 150 tokens in, 30 out" in told
     assert cli("stats", "--json").json["totals"]["calls"] == 15
     report = cli("replay", "x", "--json").json
     assert report["asked"]["before"] == report["agreement"]["pairs"] == 15

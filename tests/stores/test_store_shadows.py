@@ -21,7 +21,7 @@ from logos_shift_openai.server.experiments import Plan, read_config, start_in
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.retention import DAY_MS, Rule, enforce, set_rule
 from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, get_rollout, history, tick
-from logos_shift_openai.server.shadows import compare_waiting, pairs
+from logos_shift_openai.server.shadows import compare_waiting, pairs, shadow_totals
 from logos_shift_openai.server.statistics import totals, variant_statistics
 from logos_shift_openai.server.store.database import Store, open_store
 from logos_shift_openai.server.store.evidence import fold_deltas
@@ -63,6 +63,11 @@ def test_a_shadow_is_no_call(store: Store, lines: Any, take: Callable[..., Any])
     assert take(call, shadow).new == 2
     assert take(shadow, call).seen == 2
     call_id = json.loads(call)["id"]
+    with store.reading() as connection:
+        assert shadow_totals(connection, "x") == {
+            "asked": 1, "failed": 0, "compared": 0, "agreement": None, "tokens_in": 3, "tokens_out": 2,
+        }  # fmt: skip
+        assert shadow_totals(connection, "y") is None
     assert take(lines.feedback(call_id, value=1.0)).new == 1
     with store.reading() as connection:
         assert [one["id"] for one in list_calls(connection, Filters())] == [call_id]
