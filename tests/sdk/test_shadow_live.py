@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import openai
 import pytest
@@ -341,3 +345,39 @@ def test_a_child_begins_anew(mirrored, home):
     assert os.read(reading, 10) == b"0"
     os.close(reading)
     os.waitpid(child, 0)
+
+
+PROGRAM = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from provider import MESSAGES, Provider
+import logos_shift_openai as ours
+shift = ours.LogosShift()
+client = Provider().client(logos_shift=shift)
+print(client.chat.completions.create(model="m", messages=MESSAGES).model, flush=True)
+shift.flush()
+sys.stdin.readline()
+sys.exit(3)
+"""
+
+
+def test_a_process_ends_while_the_candidate_hangs(home):
+    """By real HTTP: the candidate has taken the request and never answers; the exit waits for nothing, its code is kept."""
+    experiment(home, share=0, provider="lab", shadow=ALWAYS)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        environment = {
+            **os.environ,
+            "LOGOS_SHIFT_HOME": str(home),
+            "LOGOS_SHIFT_PROVIDER_LAB_BASE_URL": address,
+            "LOGOS_SHIFT_SHADOW": "on",
+        }
+        command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent)]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        ) as running:
+            taken, _ = server.accept()
+            with taken:
+                assert b"POST /v1/chat/completions" in taken.recv(65_536)
+                out, err = running.communicate(b"\n", timeout=30)
+    assert (running.returncode, out, err) == (3, b"m\n", b"")
