@@ -24,6 +24,7 @@ from logos_shift_openai.cli import (
     keys,
     notify,
     prices,
+    replay,
     rollout,
     serve,
     stats,
@@ -43,6 +44,7 @@ _ORDER = (
     "import",
     "experiment",
     "rollout",
+    "replay",
     "dataset",
     "tune",
     "prices",
@@ -98,6 +100,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(notify.app, name="notify")
 app.add_typer(store.app, name="store")
 app.command(name="serve", short_help="Run the server.", epilog=serve.EXAMPLE)(serve.serve)
+app.command(name="replay", short_help="Ask a candidate what others were asked.", epilog=replay.EXAMPLE)(replay.replay)
 app.command(name="stats", short_help="Count per variant.", epilog=stats.EXAMPLE)(stats.stats)
 app.command(name="feedback", short_help="Say how good a call was.", epilog=feedback.EXAMPLE)(feedback.feedback)
 app.command(name="import", short_help="Take in logs kept elsewhere.", epilog=imports.EXAMPLE)(imports.import_)

@@ -225,6 +225,11 @@ def _show(found: Shown, *, as_json: bool) -> None:
         means = (f"{name} {one[name]:.4f}" for name in ("baseline", "candidate") if one[name] is not None)
         rows.append((one["metric"], f"{', '.join(means) or 'no scores yet'}; {one['units']} units"))
     rows += _courses(found)
+    if (shadow := found.get("shadow")) is not None:
+        agree = "" if shadow["agreement"] is None else f", {shadow['agreement']:.1%} agree"
+        spent = f"{shadow['tokens_in']} tokens in, {shadow['tokens_out']} out"
+        told = f"{shadow['asked']} asked, {shadow['failed']} failed, {shadow['compared']} compared{agree}; {spent}"
+        rows.append(("shadow", told))
     rows.append(("why", found["why"]))
     table = plain_table()
     table.show_header = False

@@ -75,6 +75,7 @@ class Encoder:
     def _call(self, call: Call) -> bytes:
         request = call.request or b"null"
         response, complete, provider_id, error = _answer(call)
+        call.complete = complete and error is None  # of a stream it is known only now, and the mirror asks
         metadata: Mapping[str, Any] = call.context.metadata
         noted = note(
             call.endpoint, request, response,
@@ -82,7 +83,9 @@ class Encoder:
         )  # fmt: skip
         if self.redact is not None:
             request, response, metadata = _by_caller(self.redact, request, response, metadata)
-        bodies = keeps_bodies(self.sampling, call.dataset, call.id, call.context.parent)
+        if call.shadow_of is not None:
+            request = b"null"  # it is in the record of the call that was mirrored
+        bodies = call.shadow_of is not None or keeps_bodies(self.sampling, call.dataset, call.id, call.context.parent)
         if not bodies:
             request, response = b"null", None if call.endpoint == "function" else usage_alone(response)
         room = max(self.limit - _HEAD_BYTES, 1_024)
@@ -112,7 +115,7 @@ class Encoder:
             requested_model=call.requested_model,
             experiment=route.experiment.key if route.experiment is not None else None,
             assigned=route.assigned,
-            served=attempts[-1].variant if attempts and route.assigned else None,
+            served=attempts[-1].variant if attempts and (route.assigned or call.shadow_of) else None,
             share=route.experiment.share if route.experiment is not None else None,
             bucket=route.bucket,
             why=route.why,
@@ -131,6 +134,7 @@ class Encoder:
             ),
             sdk=SDK,
             gate=call.gate,
+            shadow_of=call.shadow_of,
             bodies=bodies,
             checks=noted.checks,
             fingerprint=noted.fingerprint,

@@ -21,6 +21,7 @@ from logos_shift_openai.core.breaker import Breaker
 from logos_shift_openai.core.config import Config, ConfigError, Experiment, parse_config
 from logos_shift_openai.core.redaction import Redaction
 
+from .call import Call
 from .config_source import FileSource, UrlSource
 from .counters import Counters
 from .encoding import Encoder
@@ -28,6 +29,7 @@ from .example_files import ExampleFiles
 from .guard import guarded
 from .noting import key_of
 from .recorder import Recorder
+from .shadow import Shadow
 from .spool import Spool
 from .uploader import Uploader
 from .wire import Wire
@@ -35,7 +37,6 @@ from .wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .call import Call
     from .settings import Settings
 
 EXIT_SECONDS: Final = 1.5  # the interpreter's own end comes after it, and two seconds are promised
@@ -64,6 +65,7 @@ class Runtime:
         destination = "local" if settings.url is None else hashlib.sha256(settings.url.encode()).hexdigest()[:16]
         self.spool = Spool(settings.home, destination, self.counters, max_bytes=settings.spool_bytes)
         self.recorder = Recorder(self._encode, self.spool, self.counters)
+        self.shadow = Shadow(self)
         wire = None if settings.url is None else Wire(settings.url, settings.api_key)
         self.uploader = None if wire is None else Uploader(self.spool, wire, self.counters)
         # A wire of its own: a session belongs to one thread.
@@ -118,6 +120,8 @@ class Runtime:
         line = self._encoder(item)
         if self._settings.filename is not None:
             guarded(self, self._also_write, self._settings.filename, line)  # the spool gets it all the same
+        if isinstance(item, Call) and item.mirror is not None:
+            guarded(self, self.shadow.offer, item)
         return line
 
     @staticmethod
@@ -185,6 +189,7 @@ class Runtime:
         Args:
             deadline: Seconds on the monotonic clock.
         """
+        guarded(self, self.shadow.close)
         for call in list(self._open.values()):
             call.complete = False
             guarded(self, call.end)

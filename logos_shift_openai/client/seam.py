@@ -144,6 +144,10 @@ def _begun(shift: LogosShift, client: Any, options: Any, endpoint: str, said: Ca
         call.choices = body["n"]
     if chosen.use_candidate:
         _toward_candidate(call, client, options.headers)
+    elif chosen.assigned == "baseline":
+        experiment = chosen.experiment
+        if experiment is not None and experiment.shadow is not None and shift.settings.shadow:
+            call.mirror = shift.settings.providers.get(experiment.candidate.provider or "")
     if call.logged:
         call.snapshot_request()
     return call

@@ -45,6 +45,7 @@ __all__ = [
     "Rates",
     "RedactionRules",
     "Sampling",
+    "Shadow",
     "State",
     "Unit",
     "config_from",
@@ -60,6 +61,7 @@ _ANY: Final[tuple[str, ...]] = ("*",)
 _NONE: Final[tuple[str, ...]] = ()
 _CONTENT: Final = re.compile(r"[0-9a-f]{64}")
 _MOST_EXAMPLES: Final = 32
+_MIRRORED_MAX: Final = 6_000
 _REMEMBERED: Final = 1_000  # the names that a config remembers come from callers: no more than this
 
 
@@ -125,6 +127,19 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """Calls of the baseline's that the client also sends to the candidate, whose answers nobody gets.
+
+    Args:
+        rate: The part of them, in [0, 1].
+        calls_per_minute: The most that one process sends.
+    """
+
+    rate: float = 1.0
+    calls_per_minute: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """A baseline and a candidate for the calls of one dataset.
 
@@ -133,6 +148,7 @@ class Experiment:
         share: The candidate's part in basis points, 0 to 10,000.
         unit: What is bucketed.
         salt: Random text of this experiment alone, never edited.
+        shadow: What is mirrored to the candidate; None for nothing.
     """
 
     key: str
@@ -144,6 +160,7 @@ class Experiment:
     salt: str = ""
     state: State = "running"
     fallback: Fallback = field(default_factory=Fallback)
+    shadow: Shadow | None = None
 
     def concerns(self, dataset: str, model: str) -> bool:
         """Tell whether calls of this dataset and requested model belong to the experiment."""
@@ -399,6 +416,24 @@ def _fallback(path: str, value: Any) -> Fallback:
     return fallback
 
 
+def _shadow(path: str, value: Any) -> Shadow:
+    at = Fields(path, value)
+    shadow = Shadow(
+        rate=at.take("rate", number_in(0, 1), default=1.0),
+        calls_per_minute=at.take("calls_per_minute", calls_per_minute, default=Shadow().calls_per_minute),
+    )
+    at.done()
+    return shadow
+
+
+def calls_per_minute(path: str, value: Any) -> int:
+    """Read how many calls a process may mirror in a minute."""
+    number = whole(path, value)
+    if not 1 <= number <= _MIRRORED_MAX:
+        raise ConfigError(f"{path}: {number} is not in 1..{_MIRRORED_MAX} calls a minute")
+    return number
+
+
 def _experiment(path: str, value: Any) -> Experiment:
     at = Fields(path, value)
     experiment = Experiment(
@@ -411,10 +446,13 @@ def _experiment(path: str, value: Any) -> Experiment:
         salt=at.take("salt", text, required=True),
         state=at.take("state", one_of(*get_args(State)), default="running"),
         fallback=at.take("fallback", _fallback, default=Fallback()),
+        shadow=at.take("shadow", maybe(_shadow), default=None),
     )
     at.done()
     if experiment.candidate.provider is None and experiment.candidate.model in experiment.match:
         raise ConfigError(
             f"{path}.candidate.model: {experiment.candidate.model!r} is the baseline too, by {path}.match.model"
         )
+    if experiment.shadow is not None and experiment.candidate.provider is None:
+        raise ConfigError(f"{path}.shadow: only for a candidate with a provider; no caller's own client is used for it")
     return experiment

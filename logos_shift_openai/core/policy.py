@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Final, get_args
 
-from .config import SHARE_MAX, Unit
+from .agreement import COMPARERS
+from .config import SHARE_MAX, Unit, calls_per_minute
 from .metrics import METRICS, QUALITY, Direction, UnknownMetricError, metric_of
 from .metrics import score_of as metric_score
 from .strict import ConfigError, Fields, flag, list_of, maybe, number_in, one_of, shown, whole
@@ -70,6 +71,9 @@ class Policy:
         guardrails: The others that may not get worse.
         unit: What is drawn, and so what is counted.
         shadow_pairs: Calls to compare in the shadow before the first share; 0 goes without a shadow.
+        shadow_per_minute: The most calls that one process mirrors in a minute.
+        compare: How the two answers are compared: "exact", "json" or "text".
+        least_agreement: A mean agreement below this, once proven, ends the rollout in the shadow; 0 for never.
         hold_back: The share that stays on the old model after promotion, in basis points; 0 for none.
         hold_back_seconds: For how long.
     """
@@ -87,6 +91,9 @@ class Policy:
     guardrails: tuple[Guarded, ...] = (Guarded("errors", "lower"),)
     unit: Unit = "user"
     shadow_pairs: int = 0
+    shadow_per_minute: int = 10
+    compare: str = "json"
+    least_agreement: float = 0.0
     hold_back: int = 100
     hold_back_seconds: float = 14 * DAY
 
@@ -197,6 +204,9 @@ def policy_from(data: object, path: str = "") -> Policy:
         guardrails=at.take("guardrails", list_of(_guarded), default=DEFAULT.guardrails),
         unit=at.take("unit", one_of(*get_args(Unit)), default=DEFAULT.unit),
         shadow_pairs=at.take("shadow_pairs", whole, default=DEFAULT.shadow_pairs),
+        shadow_per_minute=at.take("shadow_per_minute", calls_per_minute, default=DEFAULT.shadow_per_minute),
+        compare=at.take("compare", one_of(*COMPARERS), default=DEFAULT.compare),
+        least_agreement=at.take("least_agreement", number_in(0, 0.99), default=DEFAULT.least_agreement),
         hold_back=at.take("hold_back", _hold_back, default=DEFAULT.hold_back),
         hold_back_seconds=at.take("hold_back_seconds", _SECONDS, default=DEFAULT.hold_back_seconds),
     )

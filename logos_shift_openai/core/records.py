@@ -77,6 +77,7 @@ class CallRecord:
         first_token_ms: The same to the first bytes of a stream.
         gate: Where the candidate has a confidence gate: whether its answer `passed`, how sure it was (`sequence`,
             `mean`, `least`, probabilities), and the `usage` of an answer that was held back.
+        shadow_of: Id of the call that this one mirrors to the candidate; nobody got its answer.
         bodies: False where the config asked to leave the bodies behind; of the answer its usage alone is kept then.
         checks: What is known of the answer: `valid`, `refused`, `cut` (see `core.checking`).
         fingerprint: Hash of what the program says in each of its calls (see `core.fingerprint`).
@@ -114,6 +115,7 @@ class CallRecord:
     media: tuple[Mapping[str, JSON], ...] = ()
     sdk: str = ""
     gate: Mapping[str, JSON] | None = None
+    shadow_of: str | None = None
     bodies: bool = True
     checks: Mapping[str, bool] = field(default_factory=dict)
     fingerprint: str | None = None
@@ -220,7 +222,16 @@ def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901, PLR0912 - on
     if endpoint not in ENDPOINTS:
         raise RecordError(f"endpoint: {endpoint!r} is not one of {', '.join(sorted(ENDPOINTS))}")
     known["at"] = _whole(data, "at")
-    for name in ("dataset", "parent", "name", "user_id", "conversation_id", "requested_model", "experiment"):
+    for name in (
+        "dataset",
+        "parent",
+        "name",
+        "user_id",
+        "conversation_id",
+        "requested_model",
+        "experiment",
+        "shadow_of",
+    ):
         _text(data, name)
     for name in ("assigned", "served"):
         if data.get(name) not in (None, "baseline", "candidate"):

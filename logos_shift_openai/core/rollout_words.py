@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from .agreement import standing
 from .config import SHARE_MAX
 from .metrics import METRICS
 from .sample_ratio import ALARM_ALPHA
@@ -115,11 +117,27 @@ def _safe(scene: Scene) -> str:
     return f"{steps}: it is proven that the whole stays within the margin there ({shown})"
 
 
+def agreement_counts(evidence: Evidence) -> dict[int, int]:
+    """Count the compared pairs by their score, in steps of the grid."""
+    counts: Counter[int] = Counter()
+    for cell, count in evidence.of(AGREEMENT).items():
+        counts[cell.score] += count
+    return dict(counts)
+
+
 def _compared(scene: Scene) -> str:
-    mean = scene.evidence.mean(AGREEMENT, "candidate")
-    told = "" if mean is None else f", the outputs agree in {mean:.1%} of them"
-    pairs = scene.evidence.units(AGREEMENT, "candidate")
-    return f"from the shadow to {percent(scene.goal)}: {pairs} calls are compared{told}"
+    found = standing(agreement_counts(scene.evidence), scene.policy.alpha)
+    told = "" if found.mean is None else f", the outputs agree in {found.mean:.1%} of them"
+    return f"from the shadow to {percent(scene.goal)}: {found.pairs} calls are compared{told}"
+
+
+def _apart(scene: Scene) -> str:
+    found = standing(agreement_counts(scene.evidence), scene.policy.alpha)
+    least, alpha = f"{scene.policy.least_agreement:.1%}", f"{scene.policy.alpha:.3g}"
+    return (
+        f"rolled back in the shadow: the outputs agree in {found.mean or 0:.1%} of {found.pairs} compared calls, "
+        f"proven to be below the {least} that are wanted (by luck alone this has a chance of at most {alpha})"
+    )
 
 
 def _over(scene: Scene) -> str:
@@ -127,6 +145,7 @@ def _over(scene: Scene) -> str:
 
 
 _MOVES: Final[dict[str, Callable[[Scene], str]]] = {
+    "apart": _apart,
     "harm": _harm,
     "proven": _proven,
     "late": _late,

@@ -9,7 +9,7 @@ from the rows that the insert returned, in the same transaction.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,12 +20,14 @@ from logos_shift_openai.core.records import RecordError
 
 from .drawn import Drawn
 from .keeping import Keeping
+from .shadows import keep_shadows
 from .store.database import StoreConflictError, store_of
 from .store.evidence import Deltas, calls_locked, rescore
 from .store.hot_insert import insert_new
 from .store.lines import read
 from .store.rows import FeedbackRow, Head
 from .store.schema import call_bodies, calls, feedback, refused
+from .store.shadow_rows import ShadowRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +74,7 @@ class Batch:
 
     calls: dict[str, tuple[Head, bytes | None]]
     said: dict[str, FeedbackRow]
+    shadows: dict[str, ShadowRow] = field(default_factory=dict)
 
 
 def ingest(store: Store, lines: Sequence[bytes], now: int) -> Receipt:
@@ -113,7 +116,7 @@ def ingest_within(connection: Connection, lines: Sequence[bytes], now: int) -> R
             continue
         try:
             record = read(line, received)
-            kept.check(record if isinstance(record, FeedbackRow) else record[0], now)
+            kept.check(record[0] if isinstance(record, tuple) else record, now)
         except RecordError as error:
             refusals.append(Refusal(number, _id_in(line), str(error)))
         except Exception as error:  # noqa: BLE001 - a line that a reader stumbles over must not stop the others
@@ -122,6 +125,8 @@ def ingest_within(connection: Connection, lines: Sequence[bytes], now: int) -> R
             records += 1
             if isinstance(record, FeedbackRow):
                 batch.said.setdefault(record.id, record)
+            elif isinstance(record, ShadowRow):
+                batch.shadows.setdefault(record.id, record)
             else:
                 batch.calls.setdefault(record[0].id, record)
     new = keep(connection, batch, received)
@@ -151,7 +156,7 @@ def keep(connection: Connection, batch: Batch, now: int) -> int:
     _keep_bodies(connection, [(head, batch.calls[head.id][1]) for head in heads], now)
     new_said = insert_new(connection, feedback, [_row(one) for one in batch.said.values()])
     count_new(connection, heads, [batch.said[one] for one in new_said], drawn)
-    return len(new) + len(new_said)
+    return len(new) + len(new_said) + (keep_shadows(connection, batch.shadows.values()) if batch.shadows else 0)
 
 
 def count_new(connection: Connection, heads: list[Head], said: list[FeedbackRow], drawn: Drawn | None = None) -> None:

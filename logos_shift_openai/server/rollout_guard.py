@@ -8,7 +8,7 @@ same; there `drift` names what differs at the next look and `settle` puts it bac
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -20,6 +20,9 @@ from .store.schema import rollouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from logos_shift_openai.core.policy import Policy
+    from logos_shift_openai.core.rollout_state import State
 
 SUBJECT: Final = ("dataset", "match", "candidate", "unit", "salt")
 """What must stay while counts are compared with each other."""
@@ -97,39 +100,61 @@ def warnings_of(config: Config, key: str) -> list[str]:
     return said
 
 
+class Part(NamedTuple):
+    """What the config says of a rollout: the candidate's share, and the calls a minute that are mirrored to it."""
+
+    share: int
+    mirror: int | None
+
+
+def part_of(policy: Policy, state: State) -> Part:
+    """Give what the config is to say of a rollout that stands there."""
+    return Part(state.share, policy.shadow_per_minute if state.phase == "shadow" else None)
+
+
+def mirrored(one: Experiment) -> int | None:
+    """Give the calls a minute that an experiment mirrors, None where it mirrors none."""
+    return None if one.shadow is None else one.shadow.calls_per_minute
+
+
 def subject_of(document: Document, key: str) -> Document:
     """Take what must stay of an experiment out of a config document."""
     one = next(one for one in document["experiments"] if one["key"] == key)
     return {name: one[name] for name in SUBJECT if name in one}
 
 
-def drift(config: Config, key: str, share: int, subject: Mapping[str, Any] | None) -> list[str]:
+def drift(config: Config, key: str, part: Part, subject: Mapping[str, Any] | None) -> list[str]:
     """Name what the config says otherwise than the rollout of an experiment that runs or is paused.
 
     Args:
         config: As it is live.
         key: The experiment.
-        share: The rollout's, in basis points.
+        part: What the rollout says of it.
         subject: As `subject_of` gave it; None of a rollout that began before it was kept.
     """
     one = find(config, key)
     if one is None:
         return []
-    found = ["share"] if one.share != share else []
+    found = ["share"] if one.share != part.share else []
+    if part.mirror is not None and mirrored(one) != part.mirror:
+        found.append("shadow")
     if subject is not None:
-        kept = config_from({"version": 1, "experiments": [{"key": key, "share": share, **subject}]}).experiments[0]
+        kept = config_from({"version": 1, "experiments": [{"key": key, "share": part.share, **subject}]}).experiments[0]
         found += [name for name in SUBJECT if getattr(one, name) != getattr(kept, name)]
     if _taker(config, key) is not None:
         found.append("place")
     return found
 
 
-def settle(document: Document, key: str, share: int, subject: Mapping[str, Any] | None) -> None:
+def settle(document: Document, key: str, part: Part, subject: Mapping[str, Any] | None) -> None:
     """Make a document say of an experiment what its rollout says; one that is gone or stopped is left alone."""
     one = next((one for one in document.get("experiments", []) if one["key"] == key), None)
     if one is None or one.get("state") == "stopped":
         return
-    one["share"] = share
+    one["share"] = part.share
+    one.pop("shadow", None)
+    if part.mirror is not None:
+        one["shadow"] = {"rate": 1.0, "calls_per_minute": part.mirror}
     if subject is not None:
         for name in SUBJECT:
             one.pop(name, None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .rollout_guard import warnings_of
 from .rollouts import Rollout, history
+from .shadows import shadow_totals
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -37,6 +38,7 @@ def rollout_json(connection: Connection, one: Rollout, config: Config) -> dict[s
         "look": next((each["document"]["look"] for each in told if each["document"]["look"]), None),
         "harm_needed": -math.log(one.policy.alpha),
         "trail": list(one.trail),
+        "shadow": shadow_totals(connection, one.experiment),
         "warnings": warnings_of(config, one.experiment),
         "policy": one.policy.to_json(),
         "state": one.state.to_json(),

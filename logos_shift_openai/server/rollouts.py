@@ -37,7 +37,8 @@ from .experiments import Document, ExperimentError, Plan, change_file, config_pa
 from .measures import MEASURED, evidence_of
 from .notifications.outbox import new_id, notify
 from .notifications.rules import decision_event, kind_of
-from .rollout_guard import cannot_begin, drift, find, settle, subject_of
+from .rollout_guard import cannot_begin, drift, find, mirrored, part_of, settle, subject_of
+from .shadows import add_agreement, compare_waiting
 from .store.database import StoreConflictError
 from .store.schema import decisions, rollouts
 
@@ -138,8 +139,20 @@ def check_policy(policy: Policy) -> None:
     for one in policy.guarded:
         if one.metric not in MEASURED:
             raise RolloutError(f"{one.metric} is not measured; what is: {', '.join(MEASURED)}")
-    if policy.shadow_pairs:
-        raise RolloutError("shadow_pairs: calls are not compared in a shadow yet; leave it at 0")
+
+
+def check_shadow(policy: Policy, provider: str | None) -> None:
+    """Make sure that a policy with a shadow is about a candidate that can be mirrored to.
+
+    Args:
+        policy: The policy.
+        provider: The candidate's.
+
+    Raises:
+        RolloutError: it has no provider of its own.
+    """
+    if policy.shadow_pairs and provider is None:
+        raise RolloutError("shadow_pairs: only for a candidate with a provider; no caller's own client is used for it")
 
 
 def begin_rollout(
@@ -188,6 +201,7 @@ def begin_rollout(
         fault = cannot_begin(connection, config, key)
     if fault is not None:
         raise RolloutError(fault)
+    check_shadow(policy, experiment.candidate.provider)
     if experiment.share > policy.ladder[0]:
         raise RolloutError(f"{key} has a share of {experiment.share} basis points, above the first of the ladder")
     with store.reading() as connection:
@@ -203,7 +217,7 @@ def begin_rollout(
             start_in(fresh, plan, salt)
         elif find(config_from(fresh), key) != experiment:
             raise ExperimentError(f"experiment {key} was changed in this moment; try again")
-        settle(fresh, key, state.share, None)
+        settle(fresh, key, part_of(fit.policy, state), None)
 
     _write(store, key, before, fit.policy, first, Evidence(), now, home, subject=subject, change=change, by_key=by_key)
     return get_rollout(store, key)
@@ -353,6 +367,9 @@ def _dataset(connection: Connection, key: str, home: Path | None) -> str | None:
 
 
 def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision | None:
+    since = int(one.state.steps[0].since * 1000)
+    if one.state.phase == "shadow":
+        compare_waiting(store, one.experiment, one.policy.compare, since)
     with store.reading() as connection:
         config = config_of(connection, home)
     mended = _mended(one, config, now)
@@ -362,6 +379,8 @@ def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision |
         return mended
     with store.reading() as connection:
         evidence = evidence_of(connection, one.experiment, one.policy, one.state, now / 1000)
+        if one.state.phase == "shadow":
+            add_agreement(connection, evidence, one.experiment, since)
         last = connection.execute(
             select(decisions.c.id, decisions.c.at, decisions.c.action, decisions.c.event, decisions.c.why)
             .where(decisions.c.experiment == one.experiment)
@@ -389,7 +408,7 @@ def _mended(one: Rollout, config: Config, now: int) -> Decision | None:
         how = "is gone from the config" if experiment is None else "was stopped in the config"
         why = f"the experiment {how}, so every call is the baseline's; the rollout ends with it"
         return Decision("roll_back", "mended", why, stopped(state), state.seen)
-    changed = drift(config, key, state.share, one.subject)
+    changed = drift(config, key, part_of(one.policy, state), one.subject)
     if not changed:
         return None
     why = (
@@ -415,12 +434,13 @@ def _write(
     change: Callable[[Document], None] | None = None,
     by_key: str | None = None,
 ) -> None:
-    """Keep a decision, the state after it and, where the share changes or `moved` says so, the config version of it.
+    """Keep a decision, the state after it and, where the config is to say otherwise or `moved`, the version of it.
 
     With a `subject` the rollout begins; `change` makes the config in the place of `settle`.
     """
     begins = before is None or subject is not None
-    moved = moved or begins or before is None or decision.state.share != before.state.share
+    part = part_of(policy, decision.state)
+    moved = moved or begins or before is None or part != part_of(before.policy, before.state)
     trail: list[Point] = [] if before is None or begins else list(before.trail)
     if before is not None:
         trail = longer(trail, point_of(decision, before.state.share))
@@ -429,7 +449,7 @@ def _write(
     course: dict[str, Any] = {"subject": None if subject is None else json.dumps(subject), "trail": json.dumps(trail)}
 
     def settled(fresh: Document) -> None:
-        settle(fresh, key, decision.state.share, subject)
+        settle(fresh, key, part, subject)
 
     told = {**decision_json(decision), "evidence": evidence.rows(), "spend": policy.spend}
     row = {"action": decision.action, "event": decision.event, "why": decision.why, "share": decision.state.share}
@@ -536,10 +556,15 @@ def _bring_file(store: Store, home: Path, key: str) -> None:
         row = find_rollout(connection, key)
         if row is None or row.pending is None:
             return
-        config = read_config(home)
+        config, part = read_config(home), part_of(row.policy, row.state)
         one = find(config, key)
-        if one is not None and one.state != "stopped" and drift(config, key, row.state.share, row.subject):
-            change_file(home, lambda fresh: settle(fresh, key, row.state.share, row.subject))
+        agrees = (
+            one is None
+            or one.state == "stopped"
+            or (mirrored(one) == part.mirror and not drift(config, key, part, row.subject))
+        )
+        if not agrees:
+            change_file(home, lambda fresh: settle(fresh, key, part, row.subject))
         connection.execute(update(rollouts).where(rollouts.c.experiment == key).values(pending=None))
 
 

@@ -57,6 +57,7 @@ COMMANDS = [
     "dataset validate",
     "dataset split",
     "dataset remove",
+    "replay",
     "serve",
     "keys",
     "keys create",

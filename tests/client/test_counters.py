@@ -28,6 +28,7 @@ BACKGROUND = (
     "seam",
     "runtime",
     "logos_shift",
+    "shadow",
 )
 
 

@@ -57,6 +57,7 @@ class RolloutShown(msgspec.Struct):
     `look` has the figures of the last look; `trail` the course of the proofs as natural logarithms of wealth: `harm`
     ends the rollout at `harm_needed`, `proof` allows the next share at the point's `needed`. Shares are in basis
     points, `started` and `updated` milliseconds since 1970, times within `trail` and `state` Unix seconds.
+    `shadow` counts what was mirrored and compared.
     """
 
     experiment: str
@@ -70,6 +71,7 @@ class RolloutShown(msgspec.Struct):
     look: dict[str, Any] | None
     harm_needed: float
     trail: list[dict[str, Any]]
+    shadow: dict[str, Any] | None
     warnings: list[str]
     policy: dict[str, Any]
     state: dict[str, Any]

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0009"
+REVISION: Final = "0010"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -322,3 +322,28 @@ editions: Final = Table(
     Column("manifest", Text, nullable=False),
 )
 Index("editions_dataset_at", editions.c.dataset, editions.c.at)
+shadows: Final = Table(
+    "shadows",
+    tables,
+    Column("id", Id, primary_key=True),
+    Column("shadow_of", Id, nullable=False),  # the call that was sent to the candidate too; may come later
+    Column("at", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("dataset", String(ID_LENGTH), nullable=False),
+    Column("experiment", String(ID_LENGTH)),
+    Column("model", Text),
+    Column("provider", Text),
+    Column("duration_ms", Float, nullable=False),
+    Column("error_type", Text),
+    Column("error_message", Text),
+    Column("tokens_in", BigInteger),
+    Column("tokens_out", BigInteger),
+    Column("tokens_cached", BigInteger),
+    Column("data", LargeBinary),  # the packed bodies of its record; null when they are past their time
+    Column("compared", String(16)),  # how, or "not" where nothing can be compared; null while it waits
+    Column("score", Float),
+    Column("judged", Float),  # 1 the candidate's is better, 0.5 as good, 0 worse
+    Column("judge", Text),
+)
+Index("shadows_shadow_of", shadows.c.shadow_of)
+Index("shadows_experiment_at", shadows.c.experiment, shadows.c.at)
