@@ -53,7 +53,7 @@ command on that machine takes them in. One log line says so once.
 ## What models cost
 
 Costs are reckoned from the tokens of an answer, by your own table first and then by the data of the package `genai-
-prices`, which come with the extra `cli` and are read without any network. A provider that you named yourself and the
+prices`, which comes with the extra `prices` and is read without any network. A provider that you named yourself and the
 data do not know has no prices but yours, nor has a tuned model of your own making: what is unknown is said, and is
 never 0.
 

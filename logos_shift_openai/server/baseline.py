@@ -125,7 +125,8 @@ def _check_price(prices: Prices, candidate: Candidate, earlier: Sequence[Mapping
     if prices.price(candidate.model, candidate.provider, now) is None:
         raise RolloutError(
             f"cost: the price of {candidate.model} is not known; "
-            f"`logos-shift prices set {candidate.model} --input USD --output USD` tells it"
+            f"`logos-shift prices set {candidate.model} --input USD --output USD` tells it, "
+            "and the extra `prices` has those of the usual providers"
         )
     if earlier and not any("cost" in one for one in earlier):
         raise RolloutError(

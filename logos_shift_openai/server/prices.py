@@ -1,4 +1,4 @@
-"""The price of a call: by the user's own table first, then by the data of `genai-prices`, which come with the package.
+"""The price of a call: by the user's own table first, then by the data of `genai-prices`, where that extra is installed.
 
 Rule: no network, and no guess. A model at a provider of the user's own naming has a price only if the table or the data
 know that provider; what has none has no cost, and whoever asked for it says so. The data's prices of a day are kept
@@ -108,7 +108,7 @@ def _listed(model: str, provider: str | None, day: int) -> Price | None:
 def _reckoned(model: str, provider: str | None, day: int, tokens: tuple[int, int, int]) -> float | None:
     try:
         import genai_prices  # noqa: PLC0415 - a hundred milliseconds and 30 MB that few commands need
-    except ImportError:  # it came with the extra; somebody has taken it out
+    except ImportError:  # the extra `prices` is not installed
         return None
     usage: Any = genai_prices.Usage(input_tokens=tokens[0], output_tokens=tokens[1], cache_read_tokens=tokens[2])
     noon = datetime.fromtimestamp((day + 0.5) * _DAY / 1000, tz=timezone.utc)
