@@ -1,4 +1,4 @@
-"""The price of a call: by the user's own table first, then by the data of `genai-prices`, where that extra is installed.
+"""The price of a call: by the user's own table first, then by the data of `genai-prices`, if that is installed.
 
 Rule: no network, and no guess. A model at a provider of the user's own naming has a price only if the table or the data
 know that provider; what has none has no cost, and whoever asked for it says so. The data's prices of a day are kept
