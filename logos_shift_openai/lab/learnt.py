@@ -66,6 +66,8 @@ class LearntModel:
             written += bool(slots)
             for filling in self.pointer.fillings(slots, text):
                 answer = filled(key, filling.spans)
+                if not wanted.fits(answer):
+                    continue
                 found[answer] = found.get(answer, 0.0) + probability * filling.probability
         if not found:
             return None

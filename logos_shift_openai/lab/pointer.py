@@ -30,6 +30,7 @@ _EPOCHS, _RATE, _MOST_EXAMPLES = 6, 0.3, 1_000
 _WIDTH = 3  # pieces tried for each gap
 _NEAR = 3  # words
 _LEAST_WEIGHT = 1e-3
+_QUOTES = frozenset("\"'`\u201c\u201d\u2018\u2019")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _PLAIN = frozenset(
     "a an and are at be by can do for from has have how i if in is it its me my of on or please that the there this to "  # noqa: SIM905
@@ -163,9 +164,10 @@ def _features(slot: Slot, span: Span, question: Question) -> list[str]:
                 f"{slot.kind}|{label}-R={_share(wanted, after)}",
                 f"{slot.kind}|{label}-in={_share(wanted, words[first : last + 1])}",
             ]
-    peers = question.numbers if slot.kind != "text" else ()
-    if span in peers:
-        found.append(f"{slot.kind}|rank={peers.index(span) - slot.rank}")
+    if slot.kind != "text":
+        before_it = len({one.start for one in question.numbers if one.start < span.start})
+        found.append(f"{slot.kind}|rank={before_it - slot.rank}")
+    found.append(f"{slot.kind}|between={_between(span, question.text)}")
     edges = f"{words[first] in _PLAIN:d}{words[last] in _PLAIN:d}{left in _PLAIN:d}{right in _PLAIN:d}"
     found.append(f"{slot.kind}|edges={edges}")
     found.append(f"{slot.kind}|look={look} #={length}")
@@ -177,6 +179,16 @@ def _look(text: str) -> str:
     """Write a text's look: "Xx Xx" for two capitalised words, "9" for digits; at most three words of it."""
     marks = re.sub(r"[A-Z]+", "X", re.sub(r"[a-z]+", "x", re.sub(r"\d+", "9", text)))
     return " ".join(marks.split()[:3])
+
+
+def _between(span: Span, text: str) -> str:
+    """Tell what stands at both ends: quotes, capitals, digits; a name is mostly taken whole."""
+    start, end = span.start, span.end
+    if start and text[start - 1] in _QUOTES and text[end : end + 1] in _QUOTES:
+        return "quotes"
+    left, right = text[:start].split()[-1:], text[end:].split()[:1]
+    near = [*(one[0] for one in left), "|", *(one[0] for one in right)]
+    return "".join("X" if one.isupper() else "9" if one.isdigit() else one if one == "|" else "x" for one in near)
 
 
 def _stems(text: str) -> set[str]:

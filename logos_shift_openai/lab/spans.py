@@ -1,12 +1,14 @@
 """The pieces of a question that can be copied into an answer: runs of words, and numbers.
 
 Owns what counts as a piece. A run begins and ends at the edge of a word and has at most ``LONGEST`` words; marks around
-it may be left off. A number is read as Python writes it, thousands may have commas.
+it may be left off. A number is read as Python writes it, thousands may have commas; with
+a per cent sign it is also its hundredth.
 """
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -33,8 +35,9 @@ class Span(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A text cut up: its words in lower case without marks, its runs of words, its numbers."""
+    """A text cut up: itself, its words in lower case without marks, its runs of words, its numbers."""
 
+    text: str
     words: tuple[str, ...]
     runs: tuple[Span, ...]
     numbers: tuple[Span, ...]
@@ -47,11 +50,12 @@ def cut_up(text: str) -> Question:
     bare = [_bare(match) for match in found]
     runs = [run for first in range(len(found)) for run in _runs_from(text, found, bare, first)]
     numbers = [
-        Span(one.start(), one.end(), one.group(), place, place, _value(one.group()))
+        span
         for place, match in enumerate(found)
         for one in _NUMBER.finditer(text, match.start(), match.end())
+        for span in _numbers_in(text, one, place)
     ]
-    return Question(tuple(text[start:end].lower() for start, end in bare), tuple(runs), tuple(numbers))
+    return Question(text, tuple(text[start:end].lower() for start, end in bare), tuple(runs), tuple(numbers))
 
 
 def pieces_for(value: object, question: Question) -> list[Span]:
@@ -77,6 +81,15 @@ def _runs_from(text: str, found: list[re.Match[str]], bare: list[tuple[int, int]
         for last in range(first, min(first + LONGEST, len(found)))
         for end in sorted({bare[last][1], found[last].end()})
     ]
+
+
+def _numbers_in(text: str, match: re.Match[str], place: int) -> list[Span]:
+    value = _value(match.group())
+    plain = Span(*match.span(), match.group(), place, place, value)
+    if text[match.end() : match.end() + 1] != "%":
+        return [plain]
+    hundredth = float(Decimal(str(value)) / 100)  # 7 % is .07 to the last digit
+    return [plain, Span(match.start(), match.end() + 1, match.group() + "%", place, place, hundredth)]
 
 
 def _value(text: str) -> int | float:

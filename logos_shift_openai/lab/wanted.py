@@ -17,7 +17,7 @@ from logos_shift_openai.core.json_schema import fits
 from .odds import Odds
 
 if TYPE_CHECKING:
-    from .answers import Answer
+    from .answers import Answer, Call
 
 JSON_OBJECT = True
 """The schema of ``response_format`` json_object: anything, so long as it is an object."""
@@ -63,6 +63,25 @@ class Wanted:
     def offers(self, names: Iterable[str]) -> bool:
         """Tell whether all functions of these names may be called."""
         return all(name in self.tools for name in names)
+
+    def fits(self, answer: Answer) -> bool:
+        """Tell whether the arguments of all calls fit the parameters of their functions; a text always does.
+
+        A function may have got other parameters since a model was taught its name.
+        """
+        return isinstance(answer, str) or all(self._fits_parameters(call) for call in answer)
+
+    def _fits_parameters(self, call: Call) -> bool:
+        tool = self.tools.get(call.name)
+        try:
+            arguments = json.loads(call.arguments)
+        except (ValueError, RecursionError):
+            return True  # whoever was taught broken arguments shall say them
+        if tool is None or not tool.parameters or not isinstance(arguments, dict):
+            return True
+        properties = tool.parameters.get("properties")
+        known = not isinstance(properties, Mapping) or set(arguments) <= set(properties)
+        return known and fits(tool.parameters, arguments) is not False
 
     def narrow(self, odds: Odds) -> Odds | None:
         """Leave out what may not be said and share its probability out over the rest; None where nothing is left."""
