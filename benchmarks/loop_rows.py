@@ -1,18 +1,20 @@
-"""Real rows whose answers are JSON or calls of functions, as requests: NLU++ (banking) and BFCL (simple Python).
+"""Real rows whose answers are JSON or calls of functions, as requests: Banking77, NLU++ (banking), BFCL (Python).
 
-Rule: each row has the answer that the lab's teacher is to give, and says whether another answer is right too. NLU++
-rows are answered with their intents (sorted, since their order says nothing) and the words of their slots; BFCL rows
-with the first of the values it accepts for each argument, optional ones left out.
+Rule: each row has the answer that the lab's teacher is to give, and says whether another answer is right too. Rows of
+Banking77 are answered with their intent, in a JSON object or as the argument of a function; NLU++ rows with their
+intents (sorted, since their order says nothing) and the words of their slots; BFCL rows with the first of the values it
+accepts for each argument, optional ones left out.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import ROOT
-from logos_shift_openai.lab import Call
+from logos_shift_openai.lab import Call, data
 from logos_shift_openai.lab.answers import same
 
 if TYPE_CHECKING:
@@ -56,6 +58,29 @@ class Asked:
         if not set(said) <= set(self.accepted):
             return False
         return all(said[key] in values if key in said else "" in values for key, values in self.accepted.items())
+
+
+def banking(rows: int, *, calls: bool) -> list[Asked]:
+    """Take rows of the ten intents that ship with the lab, always the same ones."""
+    found = data.rows("train")
+    random.Random(7).shuffle(found)
+    schema = {
+        "type": "object",
+        "properties": {"intent": {"type": "string", "enum": data.labels()}},
+        "required": ["intent"],
+        "additionalProperties": False,
+    }
+    function = {"name": "route", "description": "Route the customer by intent", "parameters": schema, "strict": True}
+    json_schema = {"name": "understood", "schema": schema, "strict": True}
+    options: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": json_schema}}
+    if calls:
+        options = {"tools": [{"type": "function", "function": function}], "tool_choice": "required"}
+    asked = []
+    for text, intent in found[:rows]:
+        written = json.dumps({"intent": intent})
+        answer = (Call("route", written),) if calls else written
+        asked.append(Asked(text, answer, options, "Understand the customer.", {"intent": [intent]}))
+    return asked
 
 
 def nlupp() -> list[Asked]:

@@ -11,8 +11,8 @@ are gaps to it, and a second small model has learnt which words or number of the
     with Lab() as lab:
         client = OpenAI(base_url=lab.base_url, api_key="any")
 
-Owns everything under ``lab``; standard library only. ``python -m logos_shift_openai.lab --port 8400`` runs it
-in the foreground.
+Owns everything under ``lab``; standard library and ``core`` only. ``python -m logos_shift_openai.lab --port 8400``
+runs it in the foreground.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from .spans import Span as Piece
 
-_EPOCHS, _RATE, _MOST_EXAMPLES = 6, 0.3, 1_000
+_EPOCHS, _RATE = 6, 0.3
+_MOST_PIECES = 100_000  # in all gaps together, some 50 MB while learning
 _WIDTH = 3  # pieces tried for each gap
 _NEAR = 3  # words
 _LEAST_WEIGHT = 1e-3
@@ -69,6 +70,8 @@ class Pointer:
 
     def fillings(self, slots: Sequence[Slot], text: str) -> list[Filling]:
         """Fill gaps from a question, likeliest first; none where a gap has no piece left. No letter is used twice."""
+        if not slots:
+            return [Filling((), 1.0)]
         question = cut_up(text)
         open_ones = [Filling((), 1.0)]
         for slot in slots:
@@ -103,7 +106,7 @@ def learn(examples: Sequence[tuple[Slot, str, frozenset[Span]]], seed: int, into
     """Learn from gaps, the question each stood to, and the pieces that were right for it.
 
     Args:
-        examples: At most 1,000 are looked at, drawn by the seed.
+        examples: Drawn by the seed, as many as have 100,000 candidates together.
         seed: Of the order.
         into: Takes the weights, at the end.
     """
@@ -111,11 +114,17 @@ def learn(examples: Sequence[tuple[Slot, str, frozenset[Span]]], seed: int, into
     chosen = list(examples)
     dice.shuffle(chosen)
     rows: list[tuple[list[list[str]], list[bool]]] = []
-    for slot, text, right in chosen[:_MOST_EXAMPLES]:
+    once: dict[str, str] = {}  # the same feature is kept once
+    left = _MOST_PIECES
+    for slot, text, right in chosen:
         question = cut_up(text)
         spans = candidates(slot, question)
+        left -= len(spans)
+        if left < 0:
+            break
         if len(spans) > 1 and right:
-            rows.append(([_features(slot, span, question) for span in spans], [span in right for span in spans]))
+            features = [[once.setdefault(one, one) for one in _features(slot, span, question)] for span in spans]
+            rows.append((features, [span in right for span in spans]))
         yield
     weights: defaultdict[str, float] = defaultdict(float)
     for epoch in range(_EPOCHS):

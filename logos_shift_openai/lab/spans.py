@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST = 8
-_MOST_WORDS = 200  # of a question, the rest of a longer one is not copied from
+_MOST_WORDS, _MOST_LETTERS = 100, 4_000  # of a question, the rest of a longer one is not copied from
 _WORD = re.compile(r"\S+")
 _EDGES = "\"'`\u201c\u201d\u2018\u2019()[]{}<>.,;:!?"
-_NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\d]|\.\d)")
+_NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d+)?(?![\d]|\.\d)")
 
 
 class Span(NamedTuple):
@@ -43,9 +43,13 @@ class Question(NamedTuple):
     numbers: tuple[Span, ...]
 
 
-@lru_cache(maxsize=512)
 def cut_up(text: str) -> Question:
     """Cut a question into what can be copied from it."""
+    return _cut_up(text[:_MOST_LETTERS])
+
+
+@lru_cache(maxsize=256)
+def _cut_up(text: str) -> Question:
     found = [match for _, match in zip(range(_MOST_WORDS), _WORD.finditer(text), strict=False)]
     bare = [_bare(match) for match in found]
     runs = [run for first in range(len(found)) for run in _runs_from(text, found, bare, first)]

@@ -7,16 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import openai
 import pytest
 
 from logos_shift_openai.lab.answers import Call
 from logos_shift_openai.lab.rows import read_rows
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x": 1}'}}
 USER = {"role": "user", "content": "q"}
@@ -38,6 +35,18 @@ def test_every_form_of_a_row_is_read(tmp_path: Path, row: object, answer: object
     path = tmp_path / "rows.jsonl"
     path.write_text("\ufeff" + json.dumps(row) + "\r\n\r\n", encoding="utf-8")
     assert read_rows(path) == [("q", answer)]
+
+
+def test_the_rows_of_the_docs_are_rows(tmp_path: Path) -> None:
+    """The block in the page about the lab can be pasted into a file."""
+    page = (Path(__file__).parents[2] / "docs" / "lab.md").read_text(encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(page.partition("```json\n")[2].partition("```")[0], encoding="utf-8")
+    assert [text for text, _ in read_rows(tmp_path / "rows.jsonl")] == [
+        "Where is my card?",
+        "Move it to Friday",
+        "Weather in Rome?",
+        "Hi",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -132,3 +132,14 @@ def test_answers_are_compared_by_what_they_say() -> None:
     assert not same("1", "1.0")
     with pytest.raises(ValueError, match="an answer is"):
         answer_of([])
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 1_000_000, "a " * 500_000, "x" * 1_000_000 + " 3", "1,1" * 300_000, "", "\ud800 7"]
+)
+def test_huge_and_odd_questions_are_cut_up_in_little_time_and_space(text: str) -> None:
+    """Only the beginning counts, and a number that is none is left alone."""
+    question = cut_up(text)
+    assert len(question.runs) < 2_000
+    assert len(question.text) <= 4_000
+    assert all(abs(span.number or 0) < 1e15 for span in question.numbers)
