@@ -9,8 +9,12 @@ import argparse
 import signal
 import sys
 import threading
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .errors import ApiError
+from .rows import read_rows
 from .server import LATENCY, Lab
 
 if TYPE_CHECKING:
@@ -30,9 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             latency=options.latency,
             seed=options.seed,
             accuracy=options.accuracy,
+            rows=None if options.rows is None else read_rows(options.rows),
             state_dir=options.state_dir,
-        ).start()
-    except (OSError, ValueError, OverflowError) as error:
+        )
+        for model, day in options.shutdown:
+            lab.set_shutdown_date(model, day)
+        lab.start()
+    except (ApiError, OSError, ValueError, OverflowError) as error:
         sys.stderr.write(f"The lab could not start: {error}\n")
         return 1
     try:
@@ -63,8 +71,28 @@ def _parser() -> argparse.ArgumentParser:
         "--accuracy", type=float, default=0.95, help="share oracle-large gets right (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="which texts it gets wrong (default: %(default)s)")
+    parser.add_argument(
+        "--rows",
+        type=Path,
+        metavar="FILE",
+        help="JSON lines that oracle-large knows instead of the shipped rows: objects with text and answer, with text "
+        "and tool_calls, or lines of a chat training file",
+    )
+    parser.add_argument(
+        "--shutdown",
+        type=_shutdown,
+        action="append",
+        default=[],
+        metavar="MODEL=DAY",
+        help="announce in /v1/models the day (YYYY-MM-DD) on which a model ends; may be repeated",
+    )
     parser.add_argument("--state-dir", help="folder that keeps files, jobs and tuned models over a restart")
     return parser
+
+
+def _shutdown(text: str) -> tuple[str, date]:
+    model, _, day = text.rpartition("=")
+    return model, date.fromisoformat(day)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .errors import ApiError, no_model
-from .softmax import SoftmaxModel, model_from_json
+from .learnt import LearntModel, learnt_from_json
 from .storage import file_name, read_json, write_json
 from .tiny import Tuned, Untuned
 
@@ -135,7 +135,7 @@ class Catalogue:
             else:
                 self._shutdowns[model] = day
 
-    def add_tuned(self, name: str, trained: SoftmaxModel) -> None:
+    def add_tuned(self, name: str, trained: LearntModel) -> None:
         """Take in a tuned model, and keep it on disk if there is a folder."""
         created = int(time.time())
         if self._folder:
@@ -157,7 +157,7 @@ class Catalogue:
         if self._folder:
             (self._folder / file_name(model)).unlink(missing_ok=True)
 
-    def _put_tuned(self, name: str, created: int, trained: SoftmaxModel) -> None:
+    def _put_tuned(self, name: str, created: int, trained: LearntModel) -> None:
         entry = Model(name, Tuned(trained), created, "lab-tuned", 0.1)
         with self._lock:
             self._models[name] = entry
@@ -168,6 +168,6 @@ class Catalogue:
             model = stored["model"]
             if not isinstance(model, dict):
                 raise ValueError("no model inside")  # noqa: TRY004, TRY301 - a bad file, not a bad call
-            self._put_tuned(str(stored["id"]), int(str(stored["created"])), model_from_json(model))
+            self._put_tuned(str(stored["id"]), int(str(stored["created"])), learnt_from_json(model))
         except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
             _log.warning("left out %s: %s", path.name, error)

@@ -1,7 +1,8 @@
 """A training file of chat examples, checked line by line.
 
-Owns the rules of the JSONL and the words of its faults; every fault names its line. What passes comes out
-as examples a model can learn from: each assistant message with a weight of 1 answers what stands before it.
+Owns the rules of a line and the words of its faults; every fault names its line, and those of calls come from
+``chat_file_calls``. What passes comes out as examples a model can learn from: each assistant message with a weight of 1
+answers what stands before it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .answers import Answer, answer_in
+from .chat_file_calls import call_faults, offered_tools, tool_faults
 from .chat_request import ROLES
-from .features import Message, text_of
+from .wanted import Tool, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from .features import Message
 
 LEAST_EXAMPLES = 10
 _NAMED_FAULTS = 5
@@ -31,10 +36,11 @@ class BadFileError(Exception):
 
 @dataclass(frozen=True)
 class ChatExample:
-    """A prompt and the answer to learn."""
+    """A prompt, the answer to learn, and what may be answered: the line's tools, else those it calls."""
 
     prompt: Sequence[Message]
-    answer: str
+    answer: Answer
+    wanted: Wanted
 
 
 def read_chat_file(data: bytes, *, least: int = LEAST_EXAMPLES, role: str = "training") -> list[ChatExample]:
@@ -56,7 +62,8 @@ def read_chat_file(data: bytes, *, least: int = LEAST_EXAMPLES, role: str = "tra
             continue
         lines += 1
         try:
-            examples.extend(_examples(_messages(_parsed(line))))
+            document = _parsed(line)
+            examples.extend(_examples(_messages(document), offered_tools(document)))
         except _Fault as fault:
             faults.append(f"Line {number}{fault}")
     if faults:
@@ -100,6 +107,10 @@ def _messages(document: object) -> list[dict[str, object]]:
         raise _Fault(": no message has the role 'assistant'")
     if messages[-1]["role"] != "assistant":
         raise _Fault(": the last message is not from the assistant")
+    for fault in tool_faults(document):
+        raise _Fault(f": {fault}")
+    for place, what in call_faults(messages, offered_tools(document)):
+        raise _Fault(f", message {place}: {what}")
     return messages
 
 
@@ -129,13 +140,14 @@ def _check_weight(weight: object, role: str, where: str) -> None:
         raise _Fault(f"{where}: 'weight' is {weight!r}, must be 0 or 1")
 
 
-def _examples(messages: Sequence[dict[str, object]]) -> Iterator[ChatExample]:
+def _examples(messages: Sequence[dict[str, object]], tools: dict[str, Tool]) -> Iterator[ChatExample]:
     for place, message in enumerate(messages):
         if message["role"] != "assistant" or message.get("weight", 1) == 0:
             continue
-        if any(message.get(name) for name in _CONTENT_OPTIONAL):
-            raise _Fault(f", message {place + 1}: tiny-base learns texts, not tool calls")
-        answer = text_of(message.get("content"))
+        if message.get("function_call"):
+            raise _Fault(f", message {place + 1}: tiny-base learns texts and 'tool_calls', not 'function_call'")
+        answer = answer_in(message)
         if not answer:
             raise _Fault(f", message {place + 1}: the answer is empty")
-        yield ChatExample(messages[:place], answer)
+        called = {} if isinstance(answer, str) else {call.name: Tool(call.name) for call in answer}
+        yield ChatExample(messages[:place], answer, Wanted(tools=tools or called))

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import invalid, missing, wrong_type
+from .tool_request import read_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .errors import ApiError
     from .features import Message
+    from .wanted import Wanted
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _KNOWN = frozenset(
@@ -44,6 +46,8 @@ class ChatRequest:
     stop: tuple[str, ...]
     temperature: float
     seed: int | None
+    wanted: Wanted
+    store: bool
 
 
 def read_chat_request(body: Mapping[str, object]) -> ChatRequest:
@@ -67,9 +71,10 @@ def read_chat_request(body: Mapping[str, object]) -> ChatRequest:
         raise invalid(message, "top_logprobs")
     stream = _flag(body, "stream")
     limit = _whole(body, "max_completion_tokens", 1, None)
+    messages = _messages(body.get("messages"))
     return ChatRequest(
         model=model,
-        messages=_messages(body.get("messages")),
+        messages=messages,
         n=_whole(body, "n", 1, _MOST_CHOICES) or 1,
         stream=stream,
         include_usage=_include_usage(body.get("stream_options"), stream=stream),
@@ -79,6 +84,8 @@ def read_chat_request(body: Mapping[str, object]) -> ChatRequest:
         stop=_stop(body.get("stop")),
         temperature=_temperature(body.get("temperature")),
         seed=_whole(body, "seed", None, None),
+        wanted=read_wanted(body, messages),
+        store=_flag(body, "store"),
     )
 
 

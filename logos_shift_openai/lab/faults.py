@@ -27,7 +27,7 @@ class Fault:
 
     Attributes:
         kind: A name out of ``KINDS``.
-        on: Which requests: "chat", "models", "files", "jobs", "jobs.create", or "*" for them all; or
+        on: Which requests: "chat", "models", "stored", "files", "jobs", "jobs.create", or "*" for them all; or
             "tuning", a job at work.
         model: Glob on the requested model.
         status: HTTP status of an error answer.
@@ -117,7 +117,7 @@ _NUMBERS = {
     "retry_after": (0.0, 86400.0),
 }
 _WHOLES = {"status": (400, 599), "count": (1, 1_000_000_000), "after": (0, 1_000_000_000)}
-_PLACES = ("chat", "models", "files", "jobs", "jobs.create", "tuning", "*")
+_PLACES = ("chat", "models", "stored", "files", "jobs", "jobs.create", "tuning", "*")
 _OPTIONAL = {"count", "code", "retry_after"}
 
 

@@ -49,9 +49,12 @@ def features(messages: Sequence[Message]) -> set[str]:
 
     The last user message gives words, word pairs, and pieces of 3 to 5 characters with the word's ends
     marked; every other message gives its words only, marked with its role, so that a question never
-    mixes with its surroundings.
+    mixes with its surroundings. What the assistant called before is a feature too, and who spoke last if it was
+    not the user.
     """
     found: set[str] = set()
+    if messages and messages[-1].get("role") != "user":
+        found.add(f"last:{messages[-1].get('role')}")
     last = max((i for i, message in enumerate(messages) if message.get("role") == "user"), default=-1)
     for position, message in enumerate(messages):
         text = text_of(message.get("content"))
@@ -59,7 +62,14 @@ def features(messages: Sequence[Message]) -> set[str]:
             found.update(_question_features(words(text)))
         else:
             found.update(f"{message.get('role')}:{word}" for word in words(text))
+            found.update(f"called:{name}" for name in _called(message))
     return found
+
+
+def _called(message: Message) -> list[str]:
+    calls = message.get("tool_calls")
+    functions = [call.get("function") for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
+    return [str(function.get("name")) for function in functions if isinstance(function, Mapping)]
 
 
 def _question_features(tokens: list[str]) -> set[str]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
-from .chat import Completion, complete
+from .chat import complete
 from .chat_request import read_chat_request
 from .errors import ApiError, invalid
 from .exchange import HangUp, Reply, Request, Stream, json_reply
@@ -25,6 +25,7 @@ from .paging import page
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .completion import Completion
     from .service import Service
 
 Answer: TypeAlias = "Reply | Stream"
@@ -66,6 +67,8 @@ def _create_chat(service: Service, request: Request, deployment: str | None = No
     asked = read_chat_request(body)
     model = service.catalogue.get(asked.model)
     completion = complete(asked, model.answerer, service.seed)
+    if asked.store:
+        service.stored.keep(completion, body)
     seconds = service.thinking_time(model.slowness, question(asked.messages))
     if asked.stream:
         return Stream(_events(service, request, completion, seconds))
@@ -95,6 +98,29 @@ def _events(service: Service, request: Request, completion: Completion, seconds:
 
 def _event(document: object) -> bytes:
     return b"data: " + json.dumps(document, separators=(",", ":")).encode() + b"\n\n"
+
+
+def _list_stored(service: Service, request: Request) -> Answer:
+    query = {**request.query, "order": request.query.get("order", "asc")}
+    return json_reply(page(service.stored.all(query), query, ends=True))
+
+
+def _get_stored(service: Service, _: Request, completion: str) -> Answer:
+    return json_reply(service.stored.get(completion))
+
+
+def _label_stored(service: Service, request: Request, completion: str) -> Answer:
+    return json_reply(service.stored.label(completion, request.json().get("metadata")))
+
+
+def _delete_stored(service: Service, _: Request, completion: str) -> Answer:
+    service.stored.delete(completion)
+    return json_reply({"id": completion, "object": "chat.completion.deleted", "deleted": True})
+
+
+def _list_asked(service: Service, request: Request, completion: str) -> Answer:
+    query = {**request.query, "order": request.query.get("order", "asc")}
+    return json_reply(page(service.stored.messages(completion), query, ends=True))
 
 
 def _list_models(service: Service, _: Request) -> Answer:
@@ -198,10 +224,16 @@ def _route(method: str, path: str, on: str, answer: Callable[..., Answer]) -> Ro
     return Route(method, re.compile(pattern), on, answer)
 
 
+_CHAT = "/v1/chat/completions"
 _JOBS = "/v1/fine_tuning/jobs"
 ROUTES = (
-    _route("POST", "/v1/chat/completions", "chat", _create_chat),
+    _route("POST", _CHAT, "chat", _create_chat),
     _route("POST", "/openai/deployments/{model}/chat/completions", "chat", _create_chat),
+    _route("GET", _CHAT, "stored", _list_stored),
+    _route("GET", _CHAT + "/{completion}", "stored", _get_stored),
+    _route("POST", _CHAT + "/{completion}", "stored", _label_stored),
+    _route("DELETE", _CHAT + "/{completion}", "stored", _delete_stored),
+    _route("GET", _CHAT + "/{completion}/messages", "stored", _list_asked),
     _route("GET", "/v1/models", "models", _list_models),
     _route("GET", "/v1/models/{model}", "models", _get_model),
     _route("DELETE", "/v1/models/{model}", "models", _delete_model),

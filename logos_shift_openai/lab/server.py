@@ -18,12 +18,15 @@ from .files import FileStore
 from .handler import LabServer
 from .oracle import Oracle
 from .service import Service
+from .stored import StoredCompletions
 from .tuning import Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
     from types import TracebackType
+
+    from .answers import Said
 
 LATENCY = 0.045
 
@@ -39,7 +42,8 @@ class Lab:
         latency: Mean seconds ``oracle-large`` takes for an answer; the small models take a tenth.
         seed: Decides which texts the oracle gets wrong, what further choices say, and where rates strike.
         accuracy: Share of the texts the oracle answers as labelled, 0 to 1.
-        rows: ``(text, answer)`` pairs the oracle knows; None means the shipped ones, both splits.
+        rows: ``(text, answer)`` pairs the oracle knows; an answer is a text (a label, JSON), a ``Call`` or several
+            calls. None means the shipped rows, both splits.
         state_dir: Folder that keeps files, jobs and tuned models over a restart; None keeps nothing.
 
     Raises:
@@ -55,7 +59,7 @@ class Lab:
         latency: float = LATENCY,
         seed: int = 0,
         accuracy: float = 0.95,
-        rows: Iterable[tuple[str, str]] | None = None,
+        rows: Iterable[tuple[str, Said]] | None = None,
         state_dir: str | Path | None = None,
     ) -> None:
         if latency < 0:
@@ -73,6 +77,7 @@ class Lab:
             files=files,
             tuning=Tuning(files, catalogue, faults, folder / "jobs" if folder else None),
             faults=faults,
+            stored=StoredCompletions(),
             requests=RequestLog(),
             latency=latency,
             seed=seed,

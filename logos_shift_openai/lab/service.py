@@ -21,6 +21,7 @@ from .routes import Route, find_route
 if TYPE_CHECKING:
     from .catalogue import Catalogue
     from .files import FileStore
+    from .stored import StoredCompletions
     from .tuning import Tuning
 
 _log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Service:
     files: FileStore
     tuning: Tuning
     faults: Faults
+    stored: StoredCompletions
     requests: RequestLog
     latency: float
     seed: int

@@ -1,23 +1,29 @@
 """``tiny-base``, before and after tuning.
 
-Owns the two ways the small model answers: untuned it picks, among the labels its system prompt lists, the one
-that shares most words with the question, which is weak; tuned it asks its trained weights.
+Owns the two ways the small model answers: untuned it picks, among the functions on offer or the labels its system
+prompt lists, the one that shares most words with the question, which is weak; tuned it asks what it has learnt, and
+only where nothing of that is allowed it guesses.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .features import Message, features, question, system_prompt, words
+from .features import Message, question, system_prompt, words
+from .guess import NO_IDEA, guess, made_up_call, shared_words
 from .odds import Odds
-from .softmax import SoftmaxModel, softmax
+from .pointer import Pointer
+from .softmax import softmax
+from .wanted import ANYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NO_IDEA = "I am not sure."
+    from .answers import Answer
+    from .learnt import LearntModel
+    from .wanted import Wanted
 
 _SEPARATORS = re.compile(r"[,;|\n]|\s/\s")
 _EDGES = " \t\r\"'`.*-•"
@@ -27,25 +33,39 @@ _LONGEST_LABEL = 6  # words
 class Untuned:
     """The model nobody has tuned yet."""
 
-    def odds(self, messages: Sequence[Message]) -> Odds:
-        """Weigh the labels of the system prompt by the words they share with the question."""
+    def odds(self, messages: Sequence[Message], wanted: Wanted = ANYTHING) -> Odds:
+        """Weigh the functions on offer, and the labels of the system prompt, by the words they share with the question.
+
+        After a tool's result it calls nothing.
+        """
+        text = question(messages)
+        said: dict[Answer, float] = {NO_IDEA: 0.0}
+        if messages and messages[-1].get("role") != "tool":
+            for tool in wanted.tools.values():
+                said[made_up_call(tool, text, Pointer()),] = float(shared_words(text, tool))
         labels = listed_labels(system_prompt(messages))
-        if not labels:
-            return Odds([NO_IDEA], [1.0])
-        asked = set(words(question(messages)))
-        shared = [float(len(asked.intersection(words(label.replace("_", " "))))) for label in labels]
-        return Odds(labels, softmax(shared))
+        if labels:
+            del said[NO_IDEA]
+            asked = set(words(text))
+            said |= {label: float(len(asked.intersection(words(label.replace("_", " "))))) for label in labels}
+        odds = wanted.narrow(Odds(list(said), softmax(list(said.values()))))
+        return odds if odds is not None else Odds([guess(text, wanted, Pointer())], [1.0])
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """A tuned model: trained weights behind the same questions."""
+    """A tuned model: what it has learnt, behind the same questions."""
 
-    model: SoftmaxModel
+    model: LearntModel
 
-    def odds(self, messages: Sequence[Message]) -> Odds:
-        """Ask the weights."""
-        return Odds(self.model.answers, self.model.probabilities(features(messages)))
+    def odds(self, messages: Sequence[Message], wanted: Wanted = ANYTHING) -> Odds:
+        """Ask what it has learnt; one that was taught calls makes one up where it knows no function on offer."""
+        found = self.model.odds(messages, wanted)
+        if found is not None:
+            return found
+        must_call = wanted.must_call or (bool(wanted.tools) and self.model.calls)
+        made_up = guess(question(messages), replace(wanted, must_call=must_call), self.model.pointer)
+        return Odds([made_up], [1.0])
 
 
 def listed_labels(prompt: str) -> list[str]:

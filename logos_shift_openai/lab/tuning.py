@@ -13,15 +13,18 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .answers import as_text
 from .chat import count_tokens
 from .chat_file import BadFileError, ChatExample, read_chat_file
 from .errors import ApiError
 from .files import RESULTS, FileStore
 from .job import FINAL, Job
+from .learnt import LearntModel
 from .odds import tokens
+from .pointer import Pointer, learn
 from .storage import file_name, read_json, write_json
 from .training import Settings, Step, Training
-from .tuning_run import Report, hold_out, learnable, metrics, model_name, settings_for
+from .tuning_run import Report, hold_out, lessons, metrics, model_name, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +33,10 @@ if TYPE_CHECKING:
     from .catalogue import Catalogue
     from .faults import Fault, Faults
     from .job import Status
-    from .softmax import SoftmaxModel
 
 _KEPT_CHECKPOINTS = 3
+_MOST_EXACT = 200  # held-out answers that are written out and compared
+_A_BREATH = 0.0001  # seconds between steps; 0 would let this thread take the interpreter right back
 _log = logging.getLogger(__name__)
 
 
@@ -190,9 +194,16 @@ class Tuning:
             "learning_rate_multiplier": settings.rate,
         }
         try:
-            training = Training(learnable(train), learnable(held_out), settings)
+            learnt = lessons(train, held_out)
+            training = Training(learnt.train, learnt.held_out, settings)
         except ValueError as error:
             raise _JobFailedError("invalid_training_file", f"The job failed: {error}.", "training_file") from error
+        weights: dict[str, float] = {}
+        for _ in learn(learnt.gaps, settings.seed, weights):
+            if self._ends_within(job, 0):
+                return
+            time.sleep(_A_BREATH)
+        pointer = Pointer(weights)
         report = Report(job, training.total_steps)
         name = model_name(job)
         for step in training.run():
@@ -202,8 +213,11 @@ class Tuning:
             report.note(step)
             if step.model is not None:
                 last = step.number == training.total_steps
-                self._checkpoint(job, step, step.model, name if last else f"{name}:ckpt-step-{step.number}")
-            time.sleep(0.0001)  # 0 would let this thread take the interpreter right back
+                model = LearntModel(step.model, pointer)
+                self._checkpoint(job, step, model, name if last else f"{name}:ckpt-step-{step.number}")
+                if last and learnt.gaps:
+                    report.note_exact(model.exact(held_out[:_MOST_EXACT]))
+            time.sleep(_A_BREATH)
         self._finish(job, report, name, train, settings)
 
     def _ends_within(self, job: Job, seconds: float) -> bool:
@@ -211,7 +225,7 @@ class Tuning:
         with self._changed:
             return self._changed.wait_for(lambda: self._stopping or job.status in FINAL, seconds)
 
-    def _checkpoint(self, job: Job, step: Step, model: SoftmaxModel, name: str) -> None:
+    def _checkpoint(self, job: Job, step: Step, model: LearntModel, name: str) -> None:
         """Keep the model as it stands; like OpenAI only those of the last three epochs."""
         epochs = int(job.hyperparameters["n_epochs"])
         if step.epoch <= epochs - _KEPT_CHECKPOINTS:
@@ -232,7 +246,7 @@ class Tuning:
 
     def _finish(self, job: Job, report: Report, name: str, train: Sequence[ChatExample], settings: Settings) -> None:
         results = self._files.add("step_metrics.csv", RESULTS, report.csv())
-        learned = sum(count_tokens(e.prompt) + len(tokens(e.answer)) for e in train)
+        learned = sum(count_tokens(e.prompt) + len(tokens(as_text(e.answer))) for e in train)
         with self._changed:
             if job.status in FINAL:
                 return

@@ -1,7 +1,7 @@
-"""The pieces of one training run that need no thread: split, settings, figures, names.
+"""The pieces of one training run that need no thread: split, lessons, settings, figures, names.
 
-Owns how a training file is split, which hyperparameters "auto" stands for, and how figures are worded in
-events, checkpoints and the result file.
+Owns how a training file is split, what the two parts of the model learn from it, which hyperparameters "auto"
+stands for, and how figures are worded in events, checkpoints and the result file.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import random
 import secrets
 import string
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .features import features, text_of, words
+from .features import features, question, text_of, words
+from .shapes import Shaped, copied_paths, shape
 from .training import Example, Settings, Step
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from .chat_file import ChatExample
     from .job import Job
+    from .learnt import Exact
+    from .pointer import Slot
+    from .spans import Span
 
 _HELD_OUT_SHARE, _MOST_HELD_OUT, _LEAST_TO_HOLD_OUT = 0.1, 1_000, 50
 _NOTED_STEPS = 40  # events with metrics a job, besides those of the epochs
@@ -50,6 +54,11 @@ class Report:
             self.valid = f"Validation accuracy {valid.accuracy:.3f} on {valid.rows} held-out examples"
         self._job.event(message, data={"total_steps": step.total, **metrics(step)})
 
+    def note_exact(self, exact: Exact) -> None:
+        """Say how many held-out answers came out exactly; the steps' accuracy is that of the answers' shapes."""
+        if exact.rows:
+            self._job.event(f"{exact.right} of {exact.rows} held-out answers exact, the words in their gaps included")
+
     def csv(self) -> bytes:
         """Write the result file."""
         text = io.StringIO()
@@ -60,7 +69,7 @@ class Report:
 
 
 def metrics(step: Step) -> dict[str, object]:
-    """Name the figures as OpenAI does; an answer counts as one token, since the model picks it whole."""
+    """Name the figures as OpenAI does; an answer, or its shape, counts as one token, since the model picks it whole."""
     metrics: dict[str, object] = {
         "step": step.number,
         "train_loss": step.loss,
@@ -76,21 +85,22 @@ def metrics(step: Step) -> dict[str, object]:
 def hold_out(examples: list[ChatExample], seed: int) -> tuple[list[ChatExample], list[ChatExample]]:
     """Put a tenth aside to measure on.
 
-    Only an example whose prompt stands once in the file and whose answer stays among the rest is put aside,
+    Only an example whose prompt stands once in the file and whose answer's shape stays among the rest is put aside,
     so the figure is held-out in truth. Small files are left whole.
     """
     if len(examples) < _LEAST_TO_HOLD_OUT:
         return examples, []
     prompts = Counter(_prompt_key(example) for example in examples)
-    answers = Counter(example.answer for example in examples)
+    shapes = [one.key for one in _shapes(examples, _copied(examples))]
+    left = Counter(shapes)
     wanted = min(int(len(examples) * _HELD_OUT_SHARE), _MOST_HELD_OUT)
     order = list(range(len(examples)))
     random.Random(seed).shuffle(order)  # noqa: S311 - a split, no secret
     aside: set[int] = set()
     for place in order:
         example = examples[place]
-        if len(aside) < wanted and answers[example.answer] > 1 and prompts[_prompt_key(example)] == 1:
-            answers[example.answer] -= 1
+        if len(aside) < wanted and left[shapes[place]] > 1 and prompts[_prompt_key(example)] == 1:
+            left[shapes[place]] -= 1
             aside.add(place)
     kept = [example for place, example in enumerate(examples) if place not in aside]
     return kept, [examples[place] for place in sorted(aside)]
@@ -100,9 +110,43 @@ def _prompt_key(example: ChatExample) -> str:
     return "\n".join(" ".join(words(text_of(message.get("content")))) for message in example.prompt)
 
 
-def learnable(examples: Sequence[ChatExample]) -> list[Example]:
-    """Turn examples into what the model sees."""
-    return [(features(example.prompt), example.answer) for example in examples]
+@dataclass(frozen=True)
+class Lessons:
+    """What there is to learn.
+
+    Attributes:
+        train: For the softmax: features of a prompt, and the key of its answer's shape.
+        held_out: The same of the examples put aside.
+        gaps: For the pointer: a gap, the question, and the pieces of it that are right there.
+    """
+
+    train: list[Example]
+    held_out: list[Example]
+    gaps: list[tuple[Slot, str, frozenset[Span]]]
+
+
+def lessons(train: Sequence[ChatExample], held_out: Sequence[ChatExample]) -> Lessons:
+    """Turn examples into what the model's two parts learn from."""
+    copied = _copied(train)
+    cut, aside = _shapes(train, copied), _shapes(held_out, copied)
+    gaps = [
+        (slot, question(example.prompt), right)
+        for example, shaped in zip(train, cut, strict=True)
+        for slot, right in shaped.gaps
+    ]
+    return Lessons(
+        [(features(one.prompt), shaped.key) for one, shaped in zip(train, cut, strict=True)],
+        [(features(one.prompt), shaped.key) for one, shaped in zip(held_out, aside, strict=True)],
+        gaps,
+    )
+
+
+def _copied(examples: Sequence[ChatExample]) -> frozenset[str]:
+    return copied_paths([(question(example.prompt), example.answer) for example in examples])
+
+
+def _shapes(examples: Sequence[ChatExample], copied: frozenset[str]) -> list[Shaped]:
+    return [shape(question(example.prompt), example.answer, copied) for example in examples]
 
 
 def settings_for(job: Job, examples: int) -> Settings:

@@ -172,7 +172,7 @@ def test_an_unknown_path_and_method_are_refused(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="Invalid URL"):
         client.embeddings.create(model="tiny-base", input="a")
     with pytest.raises(openai.APIStatusError) as caught:
-        client.get("/chat/completions", cast_to=object)
+        client.delete("/chat/completions", cast_to=object)
     assert caught.value.status_code == 405
     assert client.models.retrieve("tiny-base").id == "tiny-base"
 

@@ -6,14 +6,30 @@ import json
 
 import pytest
 
+from logos_shift_openai.lab.answers import Call
 from logos_shift_openai.lab.chat_file import BadFileError, read_chat_file
 
 USER = {"role": "user", "content": "hi"}
 GOOD = json.dumps({"messages": [USER, {"role": "assistant", "content": "hello"}]}).encode()
 
 
-def line(*messages: object) -> bytes:
-    return json.dumps({"messages": list(messages)}).encode()
+ANSWER = {"role": "assistant", "content": "hello"}
+
+
+def line(*messages: object, **more: object) -> bytes:
+    return json.dumps({"messages": list(messages), **more}).encode()
+
+
+def call(name: str, arguments: str = "{}") -> dict[str, object]:
+    return {"id": "a", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def said(*calls: object) -> dict[str, object]:
+    return {"role": "assistant", "content": "", "tool_calls": list(calls)}
+
+
+def tool(name: str, parameters: object = None) -> dict[str, object]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters or {}}}
 
 
 @pytest.mark.parametrize(
@@ -44,9 +60,28 @@ def line(*messages: object) -> bytes:
         (line({**USER, "weight": 1}), "Line 4, message 1: 'weight' is only for assistant messages"),
         (line(USER, {"role": "assistant", "content": ""}), "Line 4, message 2: the answer is empty"),
         (
-            line(USER, {"role": "assistant", "tool_calls": [{"id": "a"}]}),
-            "Line 4, message 2: tiny-base learns texts, not tool calls",
+            line(USER, {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}),
+            "Line 4, message 2: tiny-base learns texts and 'tool_calls', not 'function_call'",
         ),
+        (line(USER, said()), "Line 4, message 2: 'tool_calls' is not a non-empty list"),
+        (line(USER, said({"type": "function"})), "Line 4, message 2: a tool call has no 'id'"),
+        (line(USER, said(call("f"), call("f"))), "Line 4, message 2: the tool call id 'a' stands twice"),
+        (line(USER, said({"id": "a"})), "Line 4, message 2: the tool call 'a' is not of the type 'function'"),
+        (line(USER, said(call(""))), "Line 4, message 2: the tool call 'a' has no function name"),
+        (line(USER, said(call("f", "{"))), "Line 4, message 2: the arguments of 'f' are not the JSON text"),
+        (line(USER, said(call("f", "[1]"))), "Line 4, message 2: the arguments of 'f' are not the JSON text"),
+        (line({**USER, "tool_calls": [call("f")]}, ANSWER), "Line 4, message 1: 'tool_calls' is only for assistant"),
+        (line(USER, said(call("g")), tools=[tool("f")]), "Line 4, message 2: the function 'g' is not among"),
+        (line(USER, said(call("f")), USER, said(call("f"))), "Line 4, message 3: the call 'a' has no answer"),
+        (
+            line(USER, said(call("f")), {"role": "tool", "tool_call_id": "b", "content": "1"}, ANSWER),
+            "Line 4, message 3: 'tool_call_id' 'b' is no open call",
+        ),
+        (line(USER, ANSWER, tools=[]), "Line 4: 'tools' is not a non-empty list"),
+        (line(USER, ANSWER, tools=[{"type": "function"}]), "Line 4: tool 1 is not a function"),
+        (line(USER, ANSWER, tools=[tool("f"), tool("")]), "Line 4: tool 2 has no name"),
+        (line(USER, ANSWER, tools=[tool("f", 3)]), "Line 4: tool 1: 'parameters' is not an object"),
+        (line(USER, ANSWER, parallel_tool_calls=1), "Line 4: 'parallel_tool_calls' is neither"),
     ],
 )
 def test_a_fault_is_named_with_its_line(bad: bytes, message: str) -> None:
@@ -83,6 +118,20 @@ def test_each_weighted_answer_is_an_example() -> None:
     ]
     found = read_chat_file(line(*turns), least=1)
     assert [(len(example.prompt), example.answer) for example in found] == [(3, "one"), (5, "two")]
+
+
+def test_calls_are_answers_with_the_tools_of_their_line() -> None:
+    """Calls are learnt with what stood before, results of tools included; without tools, those called may be called."""
+    result = {"role": "tool", "tool_call_id": "a", "content": "12"}
+    with_tools, without = (
+        read_chat_file(line(USER, said(call("f", '{"x": 1}')), result, ANSWER, **more), least=1)
+        for more in ({"tools": [tool("f"), tool("g")], "parallel_tool_calls": False}, {})
+    )
+    assert [(len(example.prompt), example.answer) for example in with_tools] == [
+        (1, (Call("f", '{"x": 1}'),)),
+        (3, "hello"),
+    ]
+    assert [sorted(example.wanted.tools) for example in (*with_tools, *without)] == [["f", "g"], ["f", "g"], ["f"], []]
 
 
 def test_a_file_without_any_weight_teaches_nothing() -> None:
