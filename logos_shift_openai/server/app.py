@@ -11,10 +11,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from .api import calls, config, experiments, feedback, keys, operation, records
+from .api import (
+    calls,
+    config,
+    experiments,
+    feedback,
+    keys,
+    operation,
+    overview,
+    prices,
+    records,
+    redaction,
+    session,
+)
 from .api.exchange import ApiError
 from .api.gate import Gate, Preflight, send_answer
 from .api.openapi import document
+from .dashboard.pages import Pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +40,11 @@ ENDPOINTS: Final = (
     *feedback.ENDPOINTS,
     *calls.ENDPOINTS,
     *experiments.ENDPOINTS,
+    *overview.ENDPOINTS,
+    *prices.ENDPOINTS,
+    *redaction.ENDPOINTS,
     *keys.ENDPOINTS,
+    *session.ENDPOINTS,
     *operation.ENDPOINTS,
 )
 _NOT_FOUND: Final = ApiError(404, "not_found", "there is nothing here")
@@ -43,6 +60,7 @@ class LogosApp:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._fixed: dict[tuple[str, str], Gate | Preflight] = {}
+        self._pages = Pages() if service.dashboard else None
         self._variable: list[tuple[str, re.Pattern[str], Gate | Preflight]] = []
         for one in ENDPOINTS:
             self._add(one.method, one.path, Gate(service, one))
@@ -61,7 +79,11 @@ class LogosApp:
             wanted = "GET" if method == "HEAD" else method
             found = {name: (one, parts) for name, one, parts in reversed([*self._at(path)])}
             if wanted not in found:
-                await _refuse(send, found)
+                page = self._pages.find(path) if self._pages is not None and wanted == "GET" else None
+                if page is not None:
+                    await page(scope, send)
+                else:
+                    await _refuse(send, found)
                 return
             endpoint, scope["path_params"] = found[wanted]
         await endpoint(scope, receive, send)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0004"
+REVISION: Final = "0012"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -219,3 +219,24 @@ decisions: Final = Table(
     Column("document", Text, nullable=False),  # `core.rollout.decision_json` and the rows of the evidence
 )
 Index("decisions_experiment", decisions.c.experiment, decisions.c.id)
+
+# Of the dashboard.
+
+sessions: Final = Table(
+    "sessions",
+    tables,
+    Column("token_hash", LargeBinary(32), primary_key=True),  # sha256 of 256 random bits
+    Column("key_id", String(32), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+Index("sessions_expires", sessions.c.expires)
+
+prices: Final = Table(
+    "prices",
+    tables,
+    Column("model", String(ID_LENGTH), primary_key=True),  # a shell-style pattern
+    Column("input", Float, nullable=False),  # US dollars for a million tokens
+    Column("output", Float, nullable=False),
+    Column("cached", Float),  # null: as input
+)
