@@ -13,13 +13,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from logos_shift_openai.cli import calls, demo, doctor, experiment, feedback, keys, rollout, serve, stats, store
+from logos_shift_openai.cli import calls, demo, doctor, experiment, feedback, keys, rollout, serve, stats, store, ui
 from logos_shift_openai.cli.output import CommandError, warn
 from logos_shift_openai.cli.session import Place
 from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.home import default_home
 
-_ORDER = ("demo", "calls", "stats", "feedback", "experiment", "rollout", "serve", "keys", "store", "doctor")
+_ORDER = ("demo", "calls", "stats", "feedback", "experiment", "rollout", "ui", "serve", "keys", "store", "doctor")
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 
@@ -61,6 +61,7 @@ app.add_typer(experiment.app, name="experiment")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(keys.app, name="keys")
 app.add_typer(store.app, name="store")
+app.command(name="ui", short_help="Look at it in the browser.", epilog=ui.EXAMPLE)(ui.ui)
 app.command(name="serve", short_help="Run the server.", epilog=serve.EXAMPLE)(serve.serve)
 app.command(name="stats", short_help="Count per variant.", epilog=stats.EXAMPLE)(stats.stats)
 app.command(name="feedback", short_help="Say how good a call was.", epilog=feedback.EXAMPLE)(feedback.feedback)

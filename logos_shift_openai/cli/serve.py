@@ -46,6 +46,9 @@ def serve(
     background: Annotated[
         bool, typer.Option("--background/--no-background", help="Whether this process may do background work.")
     ] = True,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard/--no-dashboard", help="Whether there are pages for people.")
+    ] = True,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
 ) -> None:
     """Serve records, feedback, config and statistics over HTTP."""
@@ -66,7 +69,12 @@ def serve(
         home = None if database_url else ctx.obj.home
         first_key = serving.prepare(store, home, now_ms(), no_auth=no_auth)
         service = serving.make_service(
-            store, limits=limits, no_auth=no_auth, cors_origins=cors_origin or (), background=background
+            store,
+            limits=limits,
+            no_auth=no_auth,
+            cors_origins=cors_origin or (),
+            background=background,
+            dashboard=dashboard,
         )
         server = serving.server_for(
             service,

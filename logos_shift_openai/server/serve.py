@@ -18,10 +18,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from .app import make_app
 from .config_versions import adopt_embedded
 from .dictionaries import train_due
+from .embedded import take_in
 from .fold import fold
 from .keys import create_first_key
 from .retention import retention
-from .rollouts import tick_step
+from .rollouts import TICK_SECONDS, tick, tick_step
 from .service import Service
 from .worker import StoreLease, Worker, holder_name
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _BACKLOG: Final = 1024
 _KEEP_ALIVE_SECONDS: Final = 75
 _TELL_SECONDS: Final = 0.2
+_SPOOL_SECONDS: Final = 2.0
 _logger = logging.getLogger("logos_shift_openai.server")
 
 
@@ -137,6 +139,8 @@ def make_service(
     no_auth: bool = False,
     cors_origins: Sequence[str] = (),
     background: bool = True,
+    dashboard: bool = True,
+    home: Path | None = None,
 ) -> Service:
     """Put a service together.
 
@@ -146,14 +150,37 @@ def make_service(
         no_auth: Whether everybody on this machine may do everything.
         cors_origins: Origins of web pages that may give feedback.
         background: Whether this process may do the background work.
+        dashboard: Whether there are pages for people.
+        home: The home folder that the store belongs to, where no server owns it: its spool is taken in, and its
+            `config.json` is what counts.
     """
-    worker = Worker(store, steps(), StoreLease(store, holder_name())) if background else None
-    return Service(store, limits=limits, no_auth=no_auth, cors_origins=cors_origins, worker=worker)
+    worker = Worker(store, steps(home), StoreLease(store, holder_name())) if background else None
+    return Service(
+        store,
+        limits=limits,
+        no_auth=no_auth,
+        cors_origins=cors_origins,
+        worker=worker,
+        dashboard=dashboard,
+        home=home,
+    )
 
 
-def steps() -> list[tuple[str, Step]]:
-    """List the background steps."""
-    return [("fold", fold), ("dictionaries", train_due), ("retention", retention), ("rollouts", tick_step)]
+def steps(home: Path | None = None) -> list[tuple[str, Step]]:
+    """List the background steps; with a home folder its spool and its config are seen to."""
+    shared: list[tuple[str, Step]] = [("fold", fold), ("dictionaries", train_due), ("retention", retention)]
+    if home is None:
+        return [*shared, ("rollouts", tick_step)]
+
+    def spool(store: Store, now: int) -> float:
+        take_in(store, home, lambda: now)
+        return _SPOOL_SECONDS
+
+    def rollouts(store: Store, now: int) -> float:
+        tick(store, now, home)
+        return TICK_SECONDS
+
+    return [("spool", spool), *shared, ("rollouts", rollouts)]
 
 
 def prepare(store: Store, home: Path | None, now: int, *, no_auth: bool) -> str | None:

@@ -37,6 +37,7 @@ COMMANDS = [
     "rollout promote",
     "rollout rollback",
     "rollout history",
+    "ui",
     "serve",
     "keys",
     "keys create",

@@ -14,11 +14,11 @@ export const compact = (value) => (Math.abs(value) < 100000 ? whole.format(value
 /** A part of one, in percent. */
 export function percent(part, digits = 1) {
   if (part === null || part === undefined || !Number.isFinite(part)) return NONE;
-  return `${(part * 100).toFixed(part === 0 || part === 1 ? 0 : digits)} %`;
+  return `${(part * 100).toFixed(part === 0 || part === 1 ? 0 : digits)}\u00a0%`;
 }
 
 /** A share in basis points, in percent. */
-export const share = (points) => `${Number((points / 100).toFixed(2))} %`;
+export const share = (points) => `${Number((points / 100).toFixed(2))}\u00a0%`;
 
 /** US dollars; small amounts keep their digits. */
 export function money(dollars) {
