@@ -10,6 +10,7 @@ pays nothing.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +34,7 @@ WINDOW: Final = 20_000
 COST_ROWS: Final = 5_000
 """Calls whose cost one look reckons."""
 
-TEXT_ROWS: Final = 1_000
+TEXT_ROWS: Final = 2_000
 """Calls whose texts one look reads."""
 
 _MOST: Final = 500
@@ -154,15 +155,24 @@ def _match(connection: Connection, row: Row | RowMapping, text: str) -> str | No
     if row["codec"] is None:
         return None
     pack = store_of(connection).codec.unpack(connection, row["codec"], row["data"])
-    folded = pack.decode("utf-8", "replace").casefold()
     wanted = text.casefold()
-    spelt = {
-        json.dumps(one, ensure_ascii=ascii_)[1:-1].casefold() for one in (text, wanted) for ascii_ in (True, False)
-    }
-    if not any(one in folded for one in spelt):
+    # As it would stand in JSON; what is found so is looked up in the texts themselves.
+    if json.dumps(wanted, ensure_ascii=False)[1:-1] not in _unescaped(pack):
         return None
     bodies = values_of(pack)
     return found_in([bodies.get("response"), bodies.get("request")], wanted)
+
+
+def _unescaped(pack: bytes) -> str:
+    """Write JSON in folded case, without its escapes of characters by their numbers."""
+    written = pack.decode("utf-8", "replace")
+    if "\\u" in written:
+        plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), written)
+        written = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # pairs become one character
+    return written.casefold()
+
+
+_ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def cost_of(known: Sequence[Price], row: Row | RowMapping) -> float | None:
