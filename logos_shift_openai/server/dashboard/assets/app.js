@@ -89,7 +89,7 @@ async function begin() {
       if (page.title) document.title = `${page.title(data)} · Logos`;
     } catch (error) {
       if (error.status === 401) return toLogin();
-      if (shown === undefined) draw(note("bad", error.message));
+      if (shown === undefined) draw(h("div", { class: "page" }, h("h1", null, document.title.split(" · ")[0]), note("bad", error.message)));
       else if (!failing) say(error.message, "bad");
       failing = true;
     }

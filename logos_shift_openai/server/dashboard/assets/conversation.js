@@ -125,8 +125,23 @@ function text(given) {
   return h("div", null, h("p", { class: "text" }, `${given.slice(0, LONG)}…`), folded(`All of it, ${count(given.length)} characters`, given));
 }
 
-/** A value as JSON. */
+/** A value as JSON, its names, texts and numbers told apart. */
 export function value(given) {
   const written = typeof given === "string" ? given : (json(given) ?? "undefined");
-  return written.length > LONG ? folded(`JSON, ${count(written.length)} characters`, written) : h("pre", { class: "json", tabindex: "0", "aria-label": "JSON" }, written);
+  if (written.length > LONG) return folded(`JSON, ${count(written.length)} characters`, written);
+  return h("pre", { class: "json", tabindex: "0", "aria-label": "JSON" }, typeof given === "string" ? written : tokens(written));
+}
+
+const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*|\b(?:true|false|null)\b/g;
+
+function tokens(written) {
+  const parts = [];
+  let at = 0;
+  for (const found of written.matchAll(TOKEN)) {
+    const [whole, text, colon] = found;
+    const kind = colon ? "name" : text ? "string" : "plain";
+    parts.push(written.slice(at, found.index), h("span", { class: `json-${kind}` }, text ?? whole), colon ?? "");
+    at = found.index + whole.length;
+  }
+  return [...parts, written.slice(at)];
 }

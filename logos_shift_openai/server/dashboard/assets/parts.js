@@ -29,11 +29,12 @@ export const when = (at, now) =>
 
 /**
  * A table that becomes a list of cards on a narrow screen.
- * @param {string} caption read out before it; shown where `shown` is true
+ * @param {string} caption read out before it
  * @param {Array<{name: string, kind?: string, cell: (row) => any}>} columns `kind` "number" stands to the right
  * @param {Array} rows
+ * @param {object} options `shown`: the caption is to be seen; `brief`: a card is a few lines without the columns' names
  */
-export function table(caption, columns, rows, { shown = false } = {}) {
+export function table(caption, columns, rows, { shown = false, brief = false } = {}) {
   // The roles are said because a table that is laid out as cards would lose them.
   const head = h("tr", { role: "row" }, columns.map((one) => h("th", { scope: "col", role: "columnheader", class: one.kind }, one.name)));
   const body = rows.map((row) =>
@@ -49,7 +50,7 @@ export function table(caption, columns, rows, { shown = false } = {}) {
   );
   return h(
     "table",
-    { class: "cards", role: "table" },
+    { class: brief ? "cards brief" : "cards", role: "table" },
     h("caption", { class: shown ? null : "unseen" }, caption),
     h("thead", { role: "rowgroup" }, head),
     h("tbody", { role: "rowgroup" }, body),

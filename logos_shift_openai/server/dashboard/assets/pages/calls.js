@@ -26,7 +26,7 @@ export function render(data, { params }) {
     heading("Calls"),
     searching(asked, filtered),
     data.unread ? note("info", `${count(data.unread)} calls were not looked through: their texts lie in another store.`) : null,
-    data.calls.length ? table("Calls, the latest first", columns(asked), data.calls) : nothing(data, filtered, asked),
+    data.calls.length ? table("Calls, the latest first", columns(asked), data.calls, { brief: true }) : nothing(data, filtered, asked),
     paging(data, asked),
   );
 }
