@@ -77,13 +77,14 @@ def poison(server, lines):
     assert answer.json()["new"] == len(sent), answer.text
     for number, bad in enumerate(HOSTILE):
         plan = {
-            "key": f"e{number} {bad}"[:60],
+            "key": f"e{number}",
             "models": [bad],
             "candidate": bad,
             "dataset": f"{bad}{number}",
             "share": 1,
         }
-        server.ask("POST", "/v1/experiments", json=plan)
+        made = server.ask("POST", "/v1/experiments", json=plan)
+        assert made.ok, made.text
     return [ids(line) for line in sent[::3]]
 
 

@@ -67,7 +67,7 @@ function columns(asked) {
     { name: "Dataset", cell: (one) => one.dataset },
     { name: "Model", cell: (one) => [one.served_model ?? one.requested_model ?? one.name ?? "–", one.assigned ? [" ", badge(one.assigned, one.assigned === "candidate" ? "info" : null)] : null, one.assigned && one.served && one.served !== one.assigned ? [" ", badge("fell back", "warn")] : null] },
     { name: "Took", kind: "number", cell: (one) => duration(one.duration_ms) },
-    { name: "Cost", kind: "number", cell: (one) => money(one.cost) },
+    { name: "Cost", kind: "number", cell: (one) => (one.cost === null ? h("span", { class: "none" }, "–") : money(one.cost)) },
     { name: "Feedback", cell: verdict },
   ];
 }
@@ -87,7 +87,7 @@ function marked(excerpt, text) {
 }
 
 export function verdict(one) {
-  if (!one.feedback) return h("span", { class: "muted" }, "–");
+  if (!one.feedback) return h("span", { class: "muted none" }, "–");
   const { score } = one.feedback;
   return badge(score === 1 ? "success" : score === 0 ? "failure" : score.toFixed(2), score >= 0.5 ? "good" : "bad");
 }
