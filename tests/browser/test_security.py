@@ -78,7 +78,7 @@ def poison(server, lines):
     for number, bad in enumerate(HOSTILE):
         plan = {
             "key": f"e{number}",
-            "models": [bad],
+            "models": [f"m{number}"],
             "candidate": bad,
             "dataset": f"{bad}{number}",
             "share": 1,
