@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 WINDOW: Final = 20_000
 """Calls among which one look searches by columns that are not indexed."""
 
-COST_ROWS: Final = 5_000
+COST_ROWS: Final = 2_000
 """Calls whose cost one look reckons."""
 
-TEXT_ROWS: Final = 2_000
+TEXT_ROWS: Final = 1_000
 """Calls whose texts one look reads."""
 
 _MOST: Final = 500

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from logos_shift_openai.server.store.schema import REVISION
+
 
 def fill(cli: Any, home: Any, count: int = 40) -> None:
     home.spool(*(home.call(id=f"c{n}", dataset="sales") for n in range(count)), home.feedback("c1", label="success"))
@@ -15,7 +17,7 @@ def test_there_is_nothing_to_look_after_yet(cli: Any) -> None:
     """A missing store is said in one line and not made; `migrate` makes it."""
     ended = cli("store", "stats")
     assert (ended.code, "there is no store" in ended.err) == (1, True)
-    assert "its schema is version 0004" in cli("store", "migrate").out
+    assert f"its schema is version {REVISION}" in cli("store", "migrate").out
     assert cli("store", "stats").code == 0
 
 

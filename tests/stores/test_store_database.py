@@ -51,7 +51,7 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with store.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9001'")
     store.close()
-    with pytest.raises(StoreError, match=r"version 9001.*knows 0004; upgrade"):
+    with pytest.raises(StoreError, match=rf"version 9001.*knows {REVISION}; upgrade"):
         open_store(tmp_path / "s.sqlite3")
 
 

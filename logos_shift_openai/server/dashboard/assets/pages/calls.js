@@ -93,7 +93,7 @@ export function verdict(one) {
 }
 
 function nothing(data, filtered, asked) {
-  if (data.next) return empty("Nothing found yet", h("p", null, `A look goes through the latest ${asked.text ? "2,000" : "20,000"} calls at a time; this one came back to ${moment(data.searched_to)}.`));
+  if (data.next) return empty("Nothing found yet", h("p", null, `A look goes through the latest ${asked.text ? "1,000" : asked.dearer ? "2,000" : "20,000"} calls at a time; this one came back to ${moment(data.searched_to)}.`));
   if (filtered || asked.cursor) return empty("No call fits", h("p", null, h("a", { href: "/calls" }, "Show all calls")));
   return empty("No call yet", h("p", null, "Calls appear here within seconds of being made."));
 }
