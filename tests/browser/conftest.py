@@ -24,9 +24,9 @@ SHOTS = os.environ.get("LOGOS_SHIFT_SCREENSHOTS")  # read before the fixture of 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """Start the browser, and end it."""
+    """Start the browser, and end it with its module: as long as Playwright runs, no other test can run an event loop."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -61,6 +61,7 @@ def serious(page, axe):
     """Run axe; its source comes by the debugger, as the page's own policy lets no other script in."""
     page.evaluate(axe)
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert len(result["passes"]) > 10, "axe looked at nothing"
     return [
         (one["id"], node["html"][:200], node["failureSummary"][:300])
         for one in result["violations"]
