@@ -23,9 +23,9 @@ export const share = (points) => `${Number((points / 100).toFixed(2))}\u00a0%`;
 /** US dollars; small amounts keep their digits. */
 export function money(dollars) {
   if (dollars === null || dollars === undefined) return NONE;
-  const size = Math.abs(dollars);
+  const size = Math.abs(dollars) < 5e-7 ? 0 : Math.abs(dollars); // what sums of floats leave behind is nothing
   const digits = size === 0 || size >= 100 ? 0 : size >= 1 ? 2 : size >= 0.01 ? 3 : 6;
-  const sign = dollars < 0 ? "−" : "";
+  const sign = dollars < 0 && size > 0 ? "−" : "";
   return `${sign}$${size.toLocaleString("en", { minimumFractionDigits: Math.min(digits, 2), maximumFractionDigits: digits })}`;
 }
 

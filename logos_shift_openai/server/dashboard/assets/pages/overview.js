@@ -41,7 +41,7 @@ function tiles(data) {
       "Saved so far",
       money(spending.saved),
       spending.saved === null ? "no candidate with a price yet" : `${money(spending.saved_month)} in 30 days at today's share`,
-      spending.saved > 0 ? "good" : null,
+      spending.saved >= 0.005 ? "good" : null,
     ),
   );
 }
