@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -115,6 +116,25 @@ def test_public_names():
 def test_version_is_in_the_changelog():
     """The version of the package has its entry."""
     assert f"## {logos_shift_openai.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_of_the_pages(page):
+    """Each block of Python compiles, and what it takes from this package is there."""
+    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module == "logos_shift_openai":
+                assert {one.name for one in node.names} <= set(logos_shift_openai.__all__)
+
+
+def test_pages_are_built(tmp_path):
+    """The pages are built without a warning, and each stands in the contents."""
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", tmp_path / "html"]
+    done = subprocess.run(
+        [*command, "-d", tmp_path / "trees"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "html" / "api.html").read_text().count("provide_feedback") > 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -27,7 +27,11 @@ ROOMS = {
     "lab": ({"core", "version"}, set()),
 }
 # Imported inside functions only, so that importing the client stays light.
-LAZY = {"client": {"requests", "wrapt", "urllib3"}, "cli": {"requests"}, "server": {"boto3"}}
+LAZY = {
+    "client": {"requests", "wrapt", "urllib3"},
+    "cli": {"requests"},
+    "server": {"boto3", "requests", "genai_prices", "rensa"},
+}
 
 
 def is_module(name):

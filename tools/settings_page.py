@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from logos_shift_openai.client.settings import TABLE
+from logos_shift_openai.server.notifications import channels
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 
@@ -21,7 +22,7 @@ raises `SettingsError` when a client is made; the message names the argument or 
 |---|---|---|---|---|
 """
 
-TAIL = """
+PROVIDERS = """
 Providers, one pair of variables each, or `LogosShift(providers={"name": Provider(...)})` or a client of the SDK:
 
 | environment | takes | meaning |
@@ -29,6 +30,17 @@ Providers, one pair of variables each, or `LogosShift(providers={"name": Provide
 | `LOGOS_SHIFT_PROVIDER_<NAME>_BASE_URL` | an http(s) address | an endpoint that a candidate may name as its provider |
 | `LOGOS_SHIFT_PROVIDER_<NAME>_API_KEY` | a key | its key; it is sent nowhere else |
 
+"""
+
+CHANNELS = """
+Channels that notifications are told on, by `logos-shift serve` or, without a server, by each `logos-shift rollout`; see
+[notifications.md](notifications.md). `<NAME>` is yours to choose:
+
+| environment | takes | meaning |
+|---|---|---|
+"""
+
+TAIL = """
 Arguments that have no variable: `user_id` and `metadata` (of calls that name none), `filename` (records are also
 appended to this file, a line of JSON each), `providers`.
 
@@ -37,13 +49,29 @@ record nothing. An exception in it drops the record, never the call.
 
 Nothing set at all: calls work exactly as before, records go to the spool in the home folder, and any `logos-shift`
 command on that machine takes them in. One log line says so once.
+
+## What models cost
+
+Costs are reckoned from the tokens of an answer, by your own table first and then by the data of the package `genai-
+prices`, which come with the extra `cli` and are read without any network. A provider that you named yourself and the
+data do not know has no prices but yours, nor has a tuned model of your own making: what is unknown is said, and is
+never 0.
+
+```console
+$ logos-shift prices set 'tiny-base:*' --input 0.1 --output 0.4
+$ logos-shift prices list gpt-6.1-sol
+```
+
+Prices are dollars for a million tokens; `--cached` is for those in that came from a cache. The table lies in the
+store, so a server on PostgreSQL is told with `--database-url`.
 """
 
 
 def page() -> str:
     """Give the whole page."""
     rows = (f"| `{one.argument}` | `{one.variable}` | {one.takes} | {one.default} | {one.meaning} |\n" for one in TABLE)
-    return HEAD + "".join(rows) + TAIL
+    ways = (f"| `{channels.PREFIX}<NAME>_{name}` | {takes} | {meaning} |\n" for name, takes, meaning in channels.TABLE)
+    return HEAD + "".join(rows) + PROVIDERS.rstrip("\n") + "\n" + CHANNELS + "".join(ways) + TAIL
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from logos_shift_openai.core.ids import uuid7
+from logos_shift_openai.core.prices import Price
 from logos_shift_openai.core.records import Attempt, CallRecord, FeedbackRecord, call_line, feedback_line
 from logos_shift_openai.lab.data import rows
 from logos_shift_openai.server.fold import settle
 from logos_shift_openai.server.ingest import ingest
-from logos_shift_openai.server.prices import Price, put_prices
+from logos_shift_openai.server.prices import keep_prices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def fill(store: Store, calls: int, now: int) -> None:
         ingest(store, batch, now)
     settle(store, now)
     with store.writing() as connection:
-        put_prices(connection, [Price("gpt-6.1-sol", 10.0, 30.0), Price("gpt-6.1-mini", 0.4, 1.6)])
+        keep_prices(connection, {"gpt-6.1-sol": Price(10.0, 30.0), "gpt-6.1-mini": Price(0.4, 1.6)})
 
 
 def _lines(calls: int, now: int) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from logos_shift_openai.core.config import SHARE_MAX
 from logos_shift_openai.core.evidence import GRID, Cell, Draw, Evidence
 from logos_shift_openai.core.rollout_state import CENTRE_UNKNOWN, centre_of
-from logos_shift_openai.core.wealth import log_mean, log_sum, log_wealth, steps
+from logos_shift_openai.core.wealth import log_mixed, log_sum, log_wealth, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,11 +90,11 @@ def run(
             for parts, table in tables[index]:
                 for place, step in enumerate(table[mine][score]):
                     parts[place] += step
-        # A mean is never above its largest part, so most units need no more than this.
-        if rollback and max(max(one.parts) for one in harms) >= edge and log_mean([one.log() for one in harms]) >= edge:
+        # A mixture is never above its largest part, so most units need no more than this.
+        if rollback and max(max(one.parts) for one in harms) >= edge and _together(policy, harms) >= edge:
             return End("rolled back", unit, candidates, here)
         moved = schedule.get(unit, here) if schedule else here
-        while not schedule and all(max(one.parts) >= edge and one.log() >= edge for one in proofs):
+        while not schedule and _passed(proofs, math.log(1 / policy.alpha_promote) if goal == SHARE_MAX else edge):
             if goal == SHARE_MAX:
                 return End("promoted", unit, candidates, here)
             moved = goal
@@ -106,6 +106,14 @@ def run(
             here, centres = moved, [centre_of(evidence.mean(name, "baseline")) for name in names]
             tables = _tables((harms if rollback else []) + ([] if schedule else proofs), here, centres)
     return End("open", limit, candidates, here)
+
+
+def _passed(proofs: list[_Stake], edge: float) -> bool:
+    return all(max(one.parts) >= edge and one.log() >= edge for one in proofs)
+
+
+def _together(policy: Policy, harms: list[_Stake]) -> float:
+    return log_mixed([one.log() for one in harms], policy.stakes)
 
 
 def _tables(stakes: list[_Stake], share: int, centres: list[int]) -> list[list[tuple[list[float], list]]]:

@@ -6,11 +6,12 @@ values, so that any number of processes gives the same table.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks.rollout import others, ours
+from benchmarks.rollout import many, others, ours
 from logos_shift_openai.core.policy import LADDER, Guarded, Policy
 from logos_shift_openai.core.routing import bucket_of
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 BASE, MARGIN, LONG = 0.9, 0.02, 20_000
 SHARES = (100, 500, 1_000, 2_500, 5_000)
+DEFAULT = ("success", "errors")
+ERRORS_BASE = 0.99
 FIVE = ("success", "valid", "judge", "refusals", "cut")
 RAISED = {0: 100, 4_000: 500, 8_000: 1_000, 12_000: 2_500, 16_000: 5_000}
 TIMED = {0: 100, 1_000: 500, 2_000: 1_000, 3_000: 2_500, 4_000: 5_000}
@@ -28,7 +31,7 @@ class Job(NamedTuple):
     """Some runs of one rule in one setting.
 
     Args:
-        rule: "ours", "z", "sequence" or "timed".
+        rule: "ours", "many", "z", "sequence" or "timed".
         truth: The candidate's success, the baseline's being `BASE`.
         options: What else the rule is told.
         first: Number of the first run; it is part of the seed.
@@ -57,15 +60,19 @@ def _one(job: Job, number: int) -> End:
     options = dict(job.options)
     dice = Random(f"rollout {job.rule} {job.truth} {sorted(options.items(), key=str)} {number}")
     metrics, drift = options.pop("metrics", 1), options.pop("drift", False)
+    guard = options.pop("errors", None)
     limit = options.pop("limit", LONG)
-    pair = [(BASE, job.truth)] * metrics
+    pair = [(BASE, job.truth)] * metrics if guard is None else [(BASE, job.truth), (guard, guard)]
     waves = [[(base, base)] * metrics for base in (0.9, 0.8, 0.95, 0.85, 0.97)]
 
     def rates(unit: int) -> list[tuple[float, float]]:
         return waves[(unit // 1_500) % len(waves)] if drift else pair
 
     if job.rule == "ours":
-        return ours.run(dice, policy(options.pop("margin", MARGIN), FIVE[:metrics]), rates, limit, **options)
+        names = FIVE[:metrics] if guard is None else DEFAULT
+        return ours.run(dice, policy(options.pop("margin", MARGIN), names), rates, limit, **options)
+    if job.rule == "many":
+        return many.run(dice, replace(policy(options.pop("margin")), **options), BASE)
     if job.rule == "timed":
         return others.timed(dice, pair[0], limit, LADDER)
     half = others.half_z if job.rule == "z" else others.half_sequence

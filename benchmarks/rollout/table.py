@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.rollout.rows import BASE, LONG, MARGIN, RAISED, SHARES, TIMED, Job, Row
+from benchmarks.rollout.many import CANDIDATES
+from benchmarks.rollout.rows import BASE, ERRORS_BASE, LONG, MARGIN, RAISED, SHARES, TIMED, Job, Row
 from benchmarks.rollout.rows import extra_failures as extra
 from benchmarks.rollout.rows import median_units as units
 from benchmarks.rollout.rows import shares_of as part
@@ -42,8 +43,11 @@ def plan_rows(plan: Plan) -> list[Callable[[], Row]]:
         _false_rollback_together(plan),
         _false_promotion(plan, fixed=True),
         _false_promotion(plan, fixed=False),
+        _false_promotion_of_many(plan),
         _found(plan, 0.1, 500, 1_600),
         _found(plan, 0.05, 5_000, 1_000),
+        _found_by_default(plan, 0.1, 500, 1_600),
+        _found_by_default(plan, 0.05, 5_000, 1_000),
         _total_failure(plan),
         _ramp(plan, 0.02, 8_500),
         _ramp(plan, 0.05, 1_800),
@@ -94,11 +98,29 @@ def _false_promotion(plan: Plan, *, fixed: bool) -> Callable[[], Row]:
     return row
 
 
+def _false_promotion_of_many(plan: Plan) -> Callable[[], Row]:
+    shared = plan.runs("many", BASE, 200, spend=True, margin=0.1)
+    each = plan.runs("many", BASE, 200, spend=False, margin=0.1)
+    title = f"any false promotion of {CANDIDATES} candidates of one dataset, each exactly 10 points worse"
+
+    def row() -> Row:
+        return Row(title, 5, "%", part("promoted", shared()), f"one alpha each {part('promoted', each()):.0f} %")
+
+    return row
+
+
 def _found(plan: Plan, harm: float, share: int, limit: int) -> Callable[[], Row]:
     mine = plan.runs("ours", BASE - harm, 300, share=share)
     sequence = plan.runs("sequence", BASE - harm, 60, schedule={0: share})
     title = f"-{100 * harm:.0f} points at {share / 100:g} %, median units to rollback"
     return lambda: Row(title, limit, "units", units(mine()), f"sequence {units(sequence()):,.0f}")
+
+
+def _found_by_default(plan: Plan, harm: float, share: int, limit: int) -> Callable[[], Row]:
+    """Plan the same under the default policy: the success falls, and the error rate beside it stays as it was."""
+    mine = plan.runs("ours", BASE - harm, 1_200, share=share, errors=ERRORS_BASE)
+    title = f"-{100 * harm:.0f} points at {share / 100:g} %, two metrics guarded, one harmed"
+    return lambda: Row(title, limit, "units", units(mine()))
 
 
 def _total_failure(plan: Plan) -> Callable[[], Row]:

@@ -9,10 +9,17 @@ import sys
 import time
 
 from benchmarks.measure import Row, shown
-from benchmarks.server import config_304, export, ingest, reads
+from benchmarks.server import config_304, editions, export, ingest, reads, rollouts
 from benchmarks.server.sizes import SIZES
 
-SCRIPTS = {"ingest": ingest.rows, "config_304": config_304.rows, "reads": reads.rows, "export": export.rows}
+SCRIPTS = {
+    "ingest": ingest.rows,
+    "config_304": config_304.rows,
+    "reads": reads.rows,
+    "export": export.rows,
+    "rollouts": rollouts.rows,
+    "editions": editions.rows,
+}
 
 
 def table(rows: list[Row]) -> str:

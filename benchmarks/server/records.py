@@ -10,20 +10,39 @@ from __future__ import annotations
 import json
 from itertools import accumulate
 from random import Random
+from zlib import crc32
 
 from logos_shift_openai.core.ids import uuid7
-from logos_shift_openai.core.records import Attempt, CallRecord, FeedbackRecord, Unit, call_line, feedback_line
+from logos_shift_openai.core.records import (
+    Attempt,
+    CallError,
+    CallRecord,
+    FeedbackRecord,
+    Unit,
+    Variant,
+    call_line,
+    feedback_line,
+)
 
 START = 1_764_000_000_000
+SHARE = 3_300
+"""Of the candidate, in basis points; a user has the variant that the user's bucket says."""
 _VOCABULARY = 800
 _SYSTEM, _QUESTION, _ANSWER = 1_000, 1_100, 750
 
 
 class Records:
-    """Makes lines, 40 ms apart."""
+    """Makes lines, 40 ms apart.
 
-    def __init__(self, seed: int = 5) -> None:
+    Args:
+        seed: Of the dice.
+        unit: What is drawn, "user" or "call".
+        failing: The variant whose calls end in an error; none.
+    """
+
+    def __init__(self, seed: int = 5, unit: str = "user", failing: str | None = None) -> None:
         self.dice = Random(seed)
+        self._unit, self._failing = unit, failing
         self._words = [self._word() for _ in range(_VOCABULARY)]
         self._weights = list(accumulate(1 / (rank + 3) for rank in range(_VOCABULARY)))
         self._systems = {name: self.text(_SYSTEM) for name in ("sales", "support")}
@@ -49,7 +68,7 @@ class Records:
     def _call(self) -> tuple[str, bytes]:
         dice, call_id = self.dice, self._id()
         at = START + self._made * 40
-        dataset, variant = dice.choice(("sales", "support")), dice.choice(("baseline", "baseline", "candidate"))
+        dataset = dice.choice(("sales", "support"))
         model, took, user = "gpt-6.1-sol", dice.lognormvariate(6.5, 0.5), f"user-{dice.randrange(9_999)}"
         provider_id = f"chatcmpl-{dice.getrandbits(116):029x}"
         request = {
@@ -78,14 +97,17 @@ class Records:
             "service_tier": "default",
             "system_fingerprint": f"fp_{dice.getrandbits(40):010x}",
         }
-        bucket = dice.randrange(10_000)
+        unit = Unit("user", user) if self._unit == "user" else Unit("call", call_id)
+        bucket = crc32(unit.id.encode()) % 10_000
+        variant: Variant = "candidate" if bucket < SHARE else "baseline"
+        error = CallError("APIError", 500) if variant == self._failing else None
         record = CallRecord(
             id=call_id, at=at, endpoint="chat.completions", request=json.dumps(request).encode(),
-            response=json.dumps(response).encode(), dataset=dataset, unit=Unit("user", user), user_id=user,
+            response=json.dumps(response).encode(), dataset=dataset, unit=unit, user_id=user,
             metadata={"plan": "pro"}, requested_model=model, experiment=f"{dataset}-tiny", assigned=variant,
-            served=variant, share=3_300, bucket=bucket, why=f"user bucket {bucket} is below the share 3300",
+            served=variant, share=SHARE, bucket=bucket, why=f"user bucket {bucket} is below the share {SHARE}",
             config_version=7, attempts=(Attempt(variant, model, None, True, took),), duration_ms=took,
-            first_token_ms=took / 3, provider_id=provider_id, sdk="openai/3.54.0 logos_shift_openai/0.1.0",
+            first_token_ms=took / 3, provider_id=provider_id, error=error, sdk="openai/3.54.0 logos_shift_openai/0.1.0",
         )  # fmt: skip
         return call_id, call_line(record)
 

@@ -13,13 +13,49 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from logos_shift_openai.cli import calls, demo, doctor, experiment, feedback, keys, rollout, serve, stats, store, ui
+from logos_shift_openai.cli import (
+    calls,
+    dataset,
+    demo,
+    doctor,
+    experiment,
+    feedback,
+    imports,
+    keys,
+    notify,
+    prices,
+    replay,
+    rollout,
+    serve,
+    stats,
+    store,
+    tune,
+    ui,
+)
 from logos_shift_openai.cli.output import CommandError, warn
 from logos_shift_openai.cli.session import Place
 from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.home import default_home
 
-_ORDER = ("demo", "calls", "stats", "feedback", "experiment", "rollout", "ui", "serve", "keys", "store", "doctor")
+_ORDER = (
+    "demo",
+    "calls",
+    "stats",
+    "feedback",
+    "import",
+    "experiment",
+    "rollout",
+    "replay",
+    "dataset",
+    "tune",
+    "prices",
+    "ui",
+    "serve",
+    "keys",
+    "notify",
+    "store",
+    "doctor",
+)
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 
@@ -59,12 +95,18 @@ app = typer.Typer(
 app.add_typer(calls.app, name="calls")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(tune.app, name="tune")
+app.add_typer(prices.app, name="prices")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(keys.app, name="keys")
+app.add_typer(notify.app, name="notify")
 app.add_typer(store.app, name="store")
 app.command(name="ui", short_help="Look at it in the browser.", epilog=ui.EXAMPLE)(ui.ui)
 app.command(name="serve", short_help="Run the server.", epilog=serve.EXAMPLE)(serve.serve)
+app.command(name="replay", short_help="Ask a candidate what others were asked.", epilog=replay.EXAMPLE)(replay.replay)
 app.command(name="stats", short_help="Count per variant.", epilog=stats.EXAMPLE)(stats.stats)
 app.command(name="feedback", short_help="Say how good a call was.", epilog=feedback.EXAMPLE)(feedback.feedback)
+app.command(name="import", short_help="Take in logs kept elsewhere.", epilog=imports.EXAMPLE)(imports.import_)
 app.command(name="demo", short_help="Show the whole round on real questions.", epilog=demo.EXAMPLE)(demo.demo)
 app.command(name="doctor", short_help="Look for common mistakes.", epilog=doctor.EXAMPLE)(doctor.doctor)
 

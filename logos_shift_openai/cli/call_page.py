@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _LABEL_MAX: Final = 18
+_CHECKED: Final = {
+    "valid": ("JSON as asked for", "JSON not as asked for"),
+    "refused": ("refused", "not refused"),
+    "cut": ("cut at its length", "not cut"),
+}
 
 
 def show_call(call: dict[str, Any], now: int) -> None:
@@ -106,16 +111,10 @@ def _gate(said: dict[str, Any]) -> str:
 def _ending(call: dict[str, Any]) -> Iterator[tuple[str, str]]:
     first = f", first token after {milliseconds(call['first_token_ms'])}" if call["first_token_ms"] else ""
     yield "took", milliseconds(call["duration_ms"]) + first
-    if call["tokens_in"] is not None:
-        cached = f" ({call['tokens_cached']} cached)" if call["tokens_cached"] else ""
-        yield "tokens", f"{call['tokens_in']} in{cached}, {call['tokens_out'] or 0} out"
-    for attempt in call["attempts"]:
-        at = f" at {attempt['provider']}" if attempt["provider"] else ""
-        end = "ok" if attempt["ok"] else f"failed: {_error(attempt['error'])}"
-        took = milliseconds(attempt["duration_ms"])
-        yield "attempt", f"{attempt['variant']} {attempt['model'] or ''}{at}, {took}, {end}"
-    if call["error"]:
-        yield "error", _error(call["error"])
+    yield from _usage(call)
+    if call["checks"]:
+        yield "checks", ", ".join(_CHECKED[name][not value] for name, value in call["checks"].items())
+    yield from _attempts(call)
     if not call["complete"] and not call["error"]:
         yield "end", "cut: the stream was not read to its end"
     if call["truncated"]:
@@ -128,6 +127,25 @@ def _ending(call: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "child", child
     if said := parameters(call):
         yield "parameters", compact(said)
+
+
+def _usage(call: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if call["tokens_in"] is None:
+        return
+    cached = f" ({call['tokens_cached']} cached)" if call["tokens_cached"] else ""
+    yield "tokens", f"{call['tokens_in']} in{cached}, {call['tokens_out'] or 0} out"
+    unknown = f"the price of {call['served_model'] or call['requested_model']} is not known"
+    yield "cost", unknown if call["cost"] is None else f"${call['cost']:.6f}"
+
+
+def _attempts(call: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for attempt in call["attempts"]:
+        at = f" at {attempt['provider']}" if attempt["provider"] else ""
+        end = "ok" if attempt["ok"] else f"failed: {_error(attempt['error'])}"
+        took = milliseconds(attempt["duration_ms"])
+        yield "attempt", f"{attempt['variant']} {attempt['model'] or ''}{at}, {took}, {end}"
+    if call["error"]:
+        yield "error", _error(call["error"])
 
 
 def _error(error: dict[str, Any] | None) -> str:

@@ -1,72 +1,69 @@
 """`logos-shift demo`: the whole round on real questions, on this machine, with no key.
 
 Rows of Banking77 go through our own client to the lab's expensive stand-in; the records become a training file; a small
-text model is really tuned on it through the official SDK; half of the users get it; feedback is given; a table per
-variant is printed. The model is a text classifier and no language model; its rows are held out from its training.
+text model is really tuned on it through the official SDK; a rollout gives it more and more of the calls, or takes
+them away again, by what their feedback proves. With `--bad` the training file has its answers shuffled. The model is a
+text classifier and no language model; what it is asked is held out from its training. The policy has no waiting times,
+which a policy for real users would have; all else is the engine as it is.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from logos_shift_openai.cli.output import CommandError, console, emit, milliseconds, plain_table
-from logos_shift_openai.cli.session import Place, opened
+from logos_shift_openai.cli.demo_round import DATASET, LARGE, SMALL, Round, Row, Tuned, tune
+from logos_shift_openai.cli.output import (
+    CommandError,
+    clean,
+    console,
+    emit,
+    milliseconds,
+    now_ms,
+    percent,
+    plain_table,
+)
+from logos_shift_openai.cli.session import Place, opened, take_in_and_say
 from logos_shift_openai.cli.stats import success_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.progress import Progress
 
-    from logos_shift_openai import OpenAI
-    from logos_shift_openai.lab import Lab
     from logos_shift_openai.server.statistics import VariantStatistics
 
-DATASET: Final = "banking"
 EXPERIMENT: Final = "banking-tiny"
-EXAMPLE: Final = "Example:\n\n\b\n  logos-shift demo\n  logos-shift demo --calls 300 --share 20"
-_LARGE: Final = "oracle-large"
-_SMALL: Final = "tiny-base"
-_WORKERS: Final = 8
-_USERS: Final = 150
+EXAMPLE: Final = "Example:\n\n\b\n  logos-shift demo\n  logos-shift demo --bad"
+POLICY: Final = {
+    "margin": 0.05,
+    "ladder": [500, 1_000, 2_500, 5_000, 10_000],
+    "step_seconds": 0,
+    "last_step_seconds": 0,
+    "hold_back": 0,
+}
+"""No waiting times and nobody held back: the demo is to end within a minute."""
+_PART: Final = 50
+_DONE: Final = {"ramp": "ramped to", "promote": "promoted to", "roll_back": "rolled back to", "hold": "held at"}
 
-Row = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What came of the tuning job.
-
-    Args:
-        rows: Examples in the training file.
-        accuracy: On the part of the file that the job held out, in [0, 1].
-        seconds: From the upload to the finished job.
-    """
-
-    job: str
-    model: str
-    rows: int
-    accuracy: float | None
-    seconds: float
+Step = dict[str, Any]
+"""What was decided: `calls` so far, `action`, `share` after it, `why`."""
 
 
 def demo(
     ctx: typer.Context,
     examples: Annotated[int, typer.Option(min=100, max=1_000, help="Calls to learn from.")] = 500,
-    calls: Annotated[int, typer.Option(min=50, max=700, help="Calls of the A/B test, on other rows.")] = 600,
-    share: Annotated[int, typer.Option(min=1, max=100, metavar="PERCENT", help="The candidate's part.")] = 50,
+    calls: Annotated[int, typer.Option(min=50, max=20_000, help="Calls of the rollout at most.")] = 4_000,
+    bad: Annotated[bool, typer.Option("--bad", help="Train on shuffled answers: there is nothing to learn.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
-    """Show the whole round on real questions, with no key: calls, records, tuning, A/B test, feedback."""
+    """Show the whole round on real questions, with no key: calls, records, tuning, a rollout that decides."""
     from logos_shift_openai.lab import Lab  # noqa: PLC0415
     from logos_shift_openai.lab.data import rows  # noqa: PLC0415
 
@@ -76,12 +73,11 @@ def demo(
     began = time.monotonic()
     known = rows("train")
     random.Random(7).shuffle(known)  # noqa: S311 - the same rows each time
-    taught, asked = known[:examples], (rows("test") + known[examples:])[:calls]
+    taught, others = known[:examples], rows("test") + known[examples:]
     with Lab() as lab, _progress(silent=as_json) as bar:
-        _Round(lab, place, bar).teach(taught)
-        tuned = _tune(lab, place, bar)
-        _start_experiment(place, tuned.model, share)
-        _Round(lab, place, bar).test(asked)
+        Round(lab, place, bar).teach(taught)
+        tuned = tune(lab, place, bar, shuffled=bad)
+        steps, ended = _roll_out(Round(lab, place, bar), place, tuned.model, _endless(others, calls), bar)
     with opened(place) as store, store.reading() as connection:
         from logos_shift_openai.server.statistics import variant_statistics  # noqa: PLC0415
 
@@ -94,113 +90,72 @@ def demo(
                 "home": str(place.home),
                 "tuning": asdict(tuned),
                 "variants": [{**asdict(one), "usd": _cost(one, tuned.model)} for one in variants],
+                "decisions": steps,
+                "verdict": ended,
             }
         )
-        return
-    _print(place, tuned, variants, seconds)
+    else:
+        _print(place, tuned, steps, variants, seconds)
+    if ended is None:
+        raise CommandError(f"no verdict after {calls} calls: {steps[-1]['why']}")
 
 
-class _Round:
-    """Calls through our client, several at a time, with feedback on each."""
-
-    def __init__(self, lab: Lab, place: Place, bar: Progress) -> None:
-        from logos_shift_openai import LogosShift, OpenAI  # noqa: PLC0415
-        from logos_shift_openai.lab.data import labels  # noqa: PLC0415
-
-        self._shift = LogosShift(home=place.home, url=None, dataset=DATASET)
-        self._client: OpenAI = OpenAI(base_url=lab.base_url, api_key="none", logos_shift=self._shift)
-        self._bar = bar
-        self._system = "Name the intent of the customer's message. Answer with one of: " + ", ".join(labels())
-
-    def teach(self, rows: Sequence[Row]) -> None:
-        """Let the large model answer, and say which answers were right."""
-        self._run(f"{_LARGE} answers {len(rows)} questions", rows)
-
-    def test(self, rows: Sequence[Row]) -> None:
-        """Ask other questions as many users; the experiment decides who gets which model."""
-        self._shift.runtime.source.load()
-        self._run(f"A/B test on {len(rows)} other questions", rows)
-
-    def _run(self, title: str, rows: Sequence[Row]) -> None:
-        task = self._bar.add_task(title, total=len(rows))
-        with ThreadPoolExecutor(_WORKERS) as pool:
-            for _ in pool.map(self._one, range(len(rows)), rows):
-                self._bar.advance(task)
-        if not self._shift.flush(30):
-            raise CommandError("the records could not be written to the spool")
-
-    def _one(self, number: int, row: Row) -> None:
-        text, intent = row
-        with self._shift.context(user_id=f"user-{number % _USERS}"):
-            answer = self._client.chat.completions.create(
-                model=_LARGE,
-                messages=[{"role": "system", "content": self._system}, {"role": "user", "content": text}],
-            )
-        if answer.choices[0].message.content == intent:
-            self._shift.provide_feedback(answer, "success")
-        else:
-            self._shift.provide_feedback(answer, "failure", correction=intent)
+def _endless(rows: Sequence[Row], calls: int) -> list[Row]:
+    """Ask every question once, then again, as other users would."""
+    return [rows[number % len(rows)] for number in range(calls)]
 
 
-def _tune(lab: Lab, place: Place, bar: Progress) -> Tuned:
-    """Make a training file of the records and tune the small model on it, through the official SDK."""
-    import openai  # noqa: PLC0415
+def _roll_out(
+    round_: Round, place: Place, model: str, rows: Sequence[Row], bar: Progress
+) -> tuple[list[Step], str | None]:
+    """Ask in parts and look after each, until the rollout has ended.
 
-    task = bar.add_task("records become a training file", total=1)
-    lines = list(_training_lines(place))
-    path = place.home / "training.jsonl"
-    path.write_text("".join(lines), encoding="utf-8")
-    bar.advance(task)
-    began = time.monotonic()
-    task = bar.add_task(f"{_SMALL} is tuned on {len(lines)} records", total=100)
-    with openai.OpenAI(base_url=lab.base_url, api_key="none") as client:
-        file = client.files.create(file=path, purpose="fine-tune")
-        job = client.fine_tuning.jobs.create(model=_SMALL, training_file=file.id)
-        while job.status not in {"succeeded", "failed", "cancelled"}:
-            time.sleep(0.1)
-            job = client.fine_tuning.jobs.retrieve(job.id)
-            events = client.fine_tuning.jobs.list_events(job.id, limit=1).data
-            bar.update(task, completed=min(95.0, 12 * (time.monotonic() - began)), description=_said(events))
-        if job.status != "succeeded" or job.fine_tuned_model is None:
-            raise CommandError(
-                f"the tuning job {job.id} {job.status}: {job.error.message if job.error else 'no reason'}"
-            )
-        points = client.fine_tuning.jobs.checkpoints.list(job.id, limit=1).data
-    bar.update(task, completed=100, description=f"{_SMALL} is tuned on {len(lines)} records")
-    accuracy = points[0].metrics.valid_mean_token_accuracy if points else None
-    return Tuned(job.id, job.fine_tuned_model, len(lines), accuracy, round(time.monotonic() - began, 1))
+    Returns:
+        What was decided, and "promoted" or "rolled_back"; None where there were too few calls for a verdict.
+    """
+    from logos_shift_openai.core.policy import policy_from  # noqa: PLC0415
+    from logos_shift_openai.core.rollout_state import ENDED  # noqa: PLC0415
+    from logos_shift_openai.server.experiments import Plan  # noqa: PLC0415
+    from logos_shift_openai.server.rollouts import begin_rollout, get_rollout, history, tick  # noqa: PLC0415
 
-
-def _said(events: Sequence[Any]) -> str:
-    return f"{_SMALL}: {str(events[0].message)[:50]}" if events else f"{_SMALL}: queued"
-
-
-def _training_lines(place: Place) -> Iterable[str]:
-    """Take the good answers, and the corrections of the bad ones, as chat lines."""
-    from logos_shift_openai.server.calls import Filters, find_call, list_calls  # noqa: PLC0415
-
-    with opened(place, create=True) as store, store.reading() as connection:
-        for head in list_calls(connection, Filters(dataset=DATASET)):
-            call = find_call(connection, str(head["id"]))
-            if call is None:
-                continue
-            said = [one for one in call["said"] if one.get("correction")]
-            answer = said[0]["correction"] if said else call["response"]["choices"][0]["message"]["content"]
-            messages = [*call["request"]["messages"], {"role": "assistant", "content": answer}]
-            yield json.dumps({"messages": messages}, ensure_ascii=False) + "\n"
+    plan = Plan(EXPERIMENT, (LARGE,), model, dataset=DATASET, unit="call")
+    task = bar.add_task("the rollout begins", total=len(rows))
+    with opened(place, create=True) as store:
+        begin_rollout(store, EXPERIMENT, policy_from(POLICY), now_ms(), place.home, plan=plan)
+        kept: list[Step] = []
+        told = 0
+        for start in range(0, len(rows), _PART):
+            part = rows[start : start + _PART]
+            share = get_rollout(store, EXPERIMENT).state.share
+            bar.update(task, description=f"{SMALL} tuned has {percent(share)} of the calls")
+            round_.ask(part, task)
+            take_in_and_say(store, place)
+            tick(store, now_ms(), place.home)
+            with store.reading() as connection:
+                fresh = [one for one in history(connection, EXPERIMENT, _PART) if one["id"] > told]
+            told = max([told, *(one["id"] for one in fresh)])
+            kept += [
+                {"calls": start + len(part), **{name: one[name] for name in ("action", "share", "why")}}
+                for one in reversed(fresh)
+                if one["event"] != "begin"
+            ]
+            phase = get_rollout(store, EXPERIMENT).state.phase
+            if phase in ENDED:
+                bar.update(task, total=start + len(part), description="the rollout has ended")
+                return _told(kept), "promoted" if phase == "done" else "rolled_back"
+    return _told(kept), None
 
 
-def _start_experiment(place: Place, model: str, share: int) -> None:
-    from logos_shift_openai.server.experiments import Plan, start  # noqa: PLC0415
-
-    start(place.home, Plan(EXPERIMENT, (_LARGE,), model, dataset=DATASET, share=share * 100))
+def _told(steps: list[Step]) -> list[Step]:
+    """Leave out the holds, of which there is one a look, but for the last word."""
+    return [one for one in steps if one["action"] != "hold" or one is steps[-1]]
 
 
 def _cost(one: VariantStatistics, tuned: str) -> float:
     """Reckon what a variant's tokens cost, in US dollars, at the lab's made-up prices."""
     from logos_shift_openai.lab.catalogue import price  # noqa: PLC0415
 
-    return price(tuned if one.variant == "candidate" else _LARGE).cost(one.tokens.input, one.tokens.output)
+    return price(tuned if one.variant == "candidate" else LARGE).cost(one.tokens.input, one.tokens.output)
 
 
 def _progress(*, silent: bool) -> Progress:
@@ -210,16 +165,27 @@ def _progress(*, silent: bool) -> Progress:
     return Progress(*columns, console=console(stderr=True), disable=silent)
 
 
-def _print(place: Place, tuned: Tuned, variants: Sequence[VariantStatistics], seconds: float) -> None:
+def _print(
+    place: Place, tuned: Tuned, steps: list[Step], variants: Sequence[VariantStatistics], seconds: float
+) -> None:
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     out = console()
     held_out = "" if tuned.accuracy is None else f", {tuned.accuracy:.0%} right on the held-out part"
     out.print(f"\n{tuned.model}: {tuned.rows} records, {tuned.seconds} s{held_out}.\n")
+    out.print(
+        "A rollout begins at 5 %. Borne is a loss of at most 5 points, of success as of calls without an error.\n"
+    )
+    for step in steps:
+        out.print(f"{step['calls']:,} calls, {_DONE[step['action']]} {percent(step['share'])}:")
+        out.print(Padding(Text(clean(step["why"])), (0, 0, 1, 2)))
     table = plain_table(f"experiment {EXPERIMENT}")
     table.add_column("", style="dim")
     for one in variants:
         table.add_column(str(one.variant), justify="right")
     lines: list[tuple[str, Callable[[VariantStatistics], str]]] = [
-        ("model", lambda one: tuned.model if one.variant == "candidate" else _LARGE),
+        ("model", lambda one: tuned.model if one.variant == "candidate" else LARGE),
         ("calls", lambda one: f"{one.calls:,}"),
         ("success, 95 % interval", lambda one: success_words(one.success)),
         ("latency, median", lambda one: milliseconds(one.latency_ms.median)),
@@ -229,7 +195,7 @@ def _print(place: Place, tuned: Tuned, variants: Sequence[VariantStatistics], se
     for label, cell in lines:
         table.add_row(label, *(cell(one) for one in variants))
     out.print(table)
-    out.print(f"\n{seconds:.0f} s in all. {_LARGE} is a script, {_SMALL} a small text classifier and")
+    out.print(f"\n{seconds:.0f} s in all. {LARGE} is a script, {SMALL} a small text classifier and")
     out.print("no language model, and the prices are made up. Look around:")
-    for command in ("calls list", "stats", f"experiment show {EXPERIMENT}"):
+    for command in (f"rollout history {EXPERIMENT}", "stats", "calls list"):
         out.print(f"  logos-shift --home {place.home} {command}", soft_wrap=True)

@@ -25,13 +25,14 @@ from logos_shift_openai.cli.output import (
     plain_table,
     warn,
 )
+from logos_shift_openai.cli.remote import server_of
 from logos_shift_openai.cli.session import Place, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from logos_shift_openai.cli.remote import Remote
-    from logos_shift_openai.core.config import Experiment, State
+    from logos_shift_openai.core.config import Config, Experiment, State
 
 _STATES: Final[Mapping[str, State]] = {"pause": "paused", "resume": "running", "stop": "stopped"}
 app = typer.Typer(
@@ -95,6 +96,9 @@ def start(
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Parameter to leave out.")] = None,
     rename: Annotated[list[str] | None, typer.Option(metavar="OLD=NEW", help="Parameter to rename.")] = None,
+    examples: Annotated[
+        str | None, typer.Option(metavar="INDEX=COUNT", help="Examples in its prompt, as `tune` names them.")
+    ] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -113,12 +117,13 @@ def start(
         drop=tuple(drop or ()),
         rename=dict(_pair("--rename", one) for one in rename or ()),
         set={name: _value(text) for name, text in (_pair("--set", one) for one in set_ or ())},
+        examples=_examples(examples),
     )
-    server = _server(url)
+    server = server_of(url)
     _change(
         ctx.obj,
         server,
-        lambda: server.start(plan) if server else experiments.start(ctx.obj.home, plan),
+        lambda check: server.start(plan) if server else experiments.start(ctx.obj.home, plan, check),
         as_json=as_json,
     )
 
@@ -135,11 +140,13 @@ def share(
     from logos_shift_openai.server import experiments  # noqa: PLC0415
 
     points = read_share(part)
-    server = _server(url)
+    server = server_of(url)
     _change(
         ctx.obj,
         server,
-        lambda: server.set_share(key, points) if server else experiments.set_share(ctx.obj.home, key, points),
+        lambda check: (
+            server.set_share(key, points) if server else experiments.set_share(ctx.obj.home, key, points, check)
+        ),
         as_json=as_json,
     )
 
@@ -167,7 +174,7 @@ def list_(ctx: typer.Context, url: Url = None, as_json: Json = False) -> None:
     """List the experiments of the server or of this machine."""
     from logos_shift_openai.server.experiments import read_config  # noqa: PLC0415
 
-    server = _server(url)
+    server = server_of(url)
     if server is not None:
         found = server.experiments()
     else:
@@ -232,18 +239,21 @@ def read_share(text: str) -> int:
     return round(points)
 
 
-def _server(url: str | None) -> Remote | None:
-    from logos_shift_openai.cli.remote import remote_of  # noqa: PLC0415
-
-    return remote_of(url, os.environ.get("LOGOS_SHIFT_API_KEY")) if url and url.strip() else None
-
-
-def _change(place: Place, server: Remote | None, change: Callable[[], Experiment], *, as_json: bool) -> None:
+def _change(
+    place: Place, server: Remote | None, change: Callable[[Callable[..., None] | None], Experiment], *, as_json: bool
+) -> None:
     from logos_shift_openai.server.experiments import ExperimentError  # noqa: PLC0415
+    from logos_shift_openai.server.rollout_guard import refuse_under_way  # noqa: PLC0415
 
-    with nullcontext() if server is not None else opened(place, create=True):
+    with nullcontext() if server is not None else opened(place, create=True) as store:
+
+        def check(before: Config, after: Config) -> None:
+            if store is not None:
+                with store.reading() as connection:
+                    refuse_under_way(connection, before, after)
+
         try:
-            changed = change()
+            changed = change(check)
         except ExperimentError as error:
             raise CommandError(str(error)) from None
     if os.environ.get("LOGOS_SHIFT_CONFIG"):
@@ -258,13 +268,22 @@ def _change(place: Place, server: Remote | None, change: Callable[[], Experiment
 def _set_state(place: Place, url: str | None, key: str, verb: str, *, as_json: bool) -> None:
     from logos_shift_openai.server import experiments  # noqa: PLC0415
 
-    server = _server(url)
+    server = server_of(url)
     _change(
         place,
         server,
-        lambda: server.act(key, verb) if server else experiments.set_state(place.home, key, _STATES[verb]),
+        lambda check: server.act(key, verb) if server else experiments.set_state(place.home, key, _STATES[verb], check),
         as_json=as_json,
     )
+
+
+def _examples(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    index, count = _pair("--examples", text)
+    if not count.isdecimal():
+        raise typer.BadParameter(f"{count!r} is no number of examples", param_hint="--examples")
+    return {"index": index, "count": int(count)}
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ COMMAND_LINE: Final = (
     "sqlalchemy",
     "alembic",
     "msgspec",
+    "genai_prices",
     *(("backports.zstd",) if sys.version_info < (3, 14) else ()),
 )
 """Of the extra `cli`, which every command needs."""

@@ -1,4 +1,4 @@
-"""The experiments of a server, through its HTTP API: what `logos-shift experiment` does when it is told of one.
+"""A server, through its HTTP API: its experiments for `logos-shift experiment`, and asking it for anything else.
 
 Its rule: whatever the server or the way to it does wrong ends in one line that says what to do, never with the key.
 """
@@ -6,6 +6,7 @@ Its rule: whatever the server or the way to it does wrong ends in one line that 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
@@ -60,32 +61,41 @@ class Remote:
             "rename": dict(plan.rename),
             "set": dict(plan.set),
         }
-        return self._one("POST", "", body)
+        if plan.examples is not None:
+            body["examples"] = dict(plan.examples)
+        return self._one("POST", "/v1/experiments", body)
 
     def set_share(self, key: str, share: int) -> Experiment:
         """Set the candidate's part, in basis points."""
-        return self._one("POST", f"/{quote(key, safe='')}/share", {"share": share})
+        return self._one("POST", f"/v1/experiments/{quote(key, safe='')}/share", {"share": share})
 
     def act(self, key: str, verb: str) -> Experiment:
         """Pause, resume or stop an experiment."""
-        return self._one("POST", f"/{quote(key, safe='')}/{verb}")
+        return self._one("POST", f"/v1/experiments/{quote(key, safe='')}/{verb}")
 
     def experiments(self) -> tuple[Experiment, ...]:
         """Read all of them."""
-        answer = self._ask("GET", "")
+        answer = self.ask("GET", "/v1/experiments")
         try:
             return config_from({"version": 1, "experiments": answer["experiments"]}).experiments
         except (ConfigError, KeyError, TypeError) as error:
-            raise self._strange(error) from None
+            raise self.strange(error) from None
 
     def _one(self, method: str, path: str, body: object = None) -> Experiment:
-        answer = self._ask(method, path, body)
+        answer = self.ask(method, path, body)
         try:
             return config_from({"version": 1, "experiments": [answer["experiment"]]}).experiments[0]
         except (ConfigError, KeyError, TypeError) as error:
-            raise self._strange(error) from None
+            raise self.strange(error) from None
 
-    def _ask(self, method: str, path: str, body: object = None) -> Any:
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Ask for something and read its JSON.
+
+        Args:
+            method: Of HTTP.
+            path: From the first slash on, with its query.
+            body: Sent as JSON; None sends none.
+        """
         import requests  # noqa: PLC0415
 
         headers = {"Accept": "application/json"}
@@ -94,7 +104,7 @@ class Remote:
         try:
             answer = requests.request(
                 method,
-                f"{self.url}/v1/experiments{path}",
+                f"{self.url}{path}",
                 json=body,
                 headers=headers,
                 timeout=_SECONDS,
@@ -109,10 +119,16 @@ class Remote:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self._strange(error) from None
+            raise self.strange(error) from None
 
-    def _strange(self, error: Exception) -> CommandError:
+    def strange(self, error: Exception) -> CommandError:
+        """Say that an answer is none of a Logos server."""
         return CommandError(f"{self.url} does not answer as a Logos server does ({type(error).__name__})")
+
+
+def server_of(url: str | None) -> Remote | None:
+    """Make the server that an option or the environment names; None where neither does."""
+    return remote_of(url, os.environ.get("LOGOS_SHIFT_API_KEY")) if url and url.strip() else None
 
 
 def remote_of(url: str, api_key: str | None) -> Remote:

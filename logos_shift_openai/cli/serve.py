@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from logos_shift_openai.cli.needed import SERVER, absent
+from logos_shift_openai.cli.notify import named_channels
 from logos_shift_openai.cli.output import CommandError, now_ms
 
 EXAMPLE: Final = (
@@ -63,6 +64,7 @@ def serve(
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     if no_auth and not serving.is_loopback(host):
         raise CommandError(f"--no-auth serves this machine alone, and {host} can be reached by others; leave it out")
+    channels = named_channels()
     limits = Limits(requests_per_second=rate, shutdown_seconds=shutdown_seconds)
     try:
         store = open_store(database_url or ctx.obj.store_path)
@@ -75,6 +77,8 @@ def serve(
             cors_origins=cors_origin or (),
             background=background,
             dashboard=dashboard,
+            home=ctx.obj.home,
+            channels=channels,
         )
         server = serving.server_for(
             service,

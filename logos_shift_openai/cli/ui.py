@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from logos_shift_openai.cli.needed import SERVER, absent
+from logos_shift_openai.cli.notify import named_channels
 from logos_shift_openai.cli.output import CommandError, warn
 
 if TYPE_CHECKING:
@@ -40,9 +41,12 @@ def ui(
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     place = ctx.obj
+    channels = named_channels()
     try:
         store = open_store(place.store_path)
-        service = serving.make_service(store, home=embedded_home(store, place.home))
+        service = serving.make_service(
+            store, home=place.home, channels=channels, embedded=embedded_home(store, place.home)
+        )
         invitation = service.sessions.invite()
         server = serving.server_for(
             service, serving.Address("127.0.0.1", port), started=lambda url: _show(url, invitation, browser=browser)

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from logos_shift_openai.core.breaker import Breaker
+    from logos_shift_openai.core.config import Candidate
     from logos_shift_openai.core.flow import Flow
     from logos_shift_openai.core.records import Variant
     from logos_shift_openai.core.routing import Route
 
     from .context import CallContext
+    from .providers import Provider
     from .runtime import Runtime
 
     Tried = tuple[Variant, str | None, str | None, float, CallError | None]
@@ -65,6 +67,9 @@ class Call:
     whole = False
     trying: tuple[Variant, str | None, float] | None = None
     resend: Callable[[], Any] | None = None
+    # Where it is mirrored to when it has ended; and of a mirrored one, the call that it is the shadow of.
+    mirror: Provider | None = None
+    shadow_of: str | None = None
 
     def __init__(
         self,
@@ -235,7 +240,11 @@ def changed(body: Mapping[str, Any], route: Route) -> dict[str, Any]:
     """Make the candidate's body: its model, its parameters, its prompt. The baseline's body stays as it is."""
     experiment = route.experiment
     assert experiment is not None
-    candidate = experiment.candidate
+    return changed_for(experiment.candidate, body)
+
+
+def changed_for(candidate: Candidate, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a candidate's body of the baseline's."""
     params = candidate.params
     dropped = frozenset(params.drop)
     new = {params.rename.get(key, key): value for key, value in body.items() if key not in dropped}

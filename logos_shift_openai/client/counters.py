@@ -40,8 +40,16 @@ REASONS = {
     "config_bad": "config documents that were refused",
     "config_failed": "times a config could not be read",
     "config_cache_failed": "times the last good config could not be kept on disk",
+    "examples_missing": "calls that went to the baseline because their candidate's examples were not here yet",
+    "examples_failed": "times a file of examples could not be had",
     "thread_not_started": "times the system gave no new thread",
     "log_failed": "log lines a handler raised on",
+    "shadow_sent": "calls mirrored to a candidate",
+    "shadow_over_budget": "calls not mirrored because the minute's budget was used up",
+    "shadow_queue_full": "calls not mirrored because too many waited",
+    "shadow_unsendable": "calls not mirrored that could do something twice, or for lack of a synchronous client",
+    "shadow_too_late": "calls not mirrored because the config had changed before their turn, or the process ended",
+    "shadow_failed": "mirrored calls that the candidate did not answer",
     "other": "reasons beyond the first 256",
 }
 """What each reason means; `refused_<why>` and `<thread>_failed` come on top of these."""

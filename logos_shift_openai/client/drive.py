@@ -14,6 +14,7 @@ import openai
 from openai import NotGiven
 from pydantic import BaseModel
 
+from logos_shift_openai.core.examples import with_examples
 from logos_shift_openai.core.flow import BASELINE, Outcome, Try
 
 from .call import Call, changed, described, encode, tag
@@ -25,7 +26,7 @@ from .streams import adopt, watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logos_shift_openai.core.config import Fallback
+    from logos_shift_openai.core.config import Examples, Fallback
 
     from .logos_shift import LogosShift
 
@@ -114,7 +115,10 @@ def _for_candidate(
     experiment = call.route.experiment
     assert experiment is not None
     sent = copied(options)
-    sent.json_data = changed(call.body, call.route)
+    body = changed(call.body, call.route)
+    if experiment.candidate.examples is not None:
+        _add_examples(call, body, experiment.candidate.examples)
+    sent.json_data = body
     sent.extra_json = None
     send = plain
     provider = experiment.candidate.provider
@@ -137,6 +141,13 @@ def _for_candidate(
     if experiment.fallback.enabled and rest[0] is not str and not is_raw(sent.headers):
         sent.post_parser = _judge(call.endpoint, sent.post_parser)
     return send, sent
+
+
+def _add_examples(call: Call, body: dict[str, Any], asked: Examples) -> None:
+    index = call.runtime.examples.get(asked.index)
+    if index is None:
+        raise LookupError("the examples are gone")
+    body["messages"] = with_examples(body["messages"], index, asked.count)
 
 
 def is_raw(headers: Any) -> bool:

@@ -23,6 +23,8 @@ from logos_shift_openai.core.redaction import Cleaned, Redaction, clean
 from logos_shift_openai.core.routing import Route
 from logos_shift_openai.version import __version__
 
+from .noting import note
+
 if TYPE_CHECKING:
     from .call import Call
 
@@ -48,12 +50,14 @@ class Encoder:
             None to record nothing. An exception in it drops the record, never the call.
         limit: Longest record, in bytes; what is longer is cut visibly.
         sampling: Of the config in force; calls whose bodies it leaves behind keep their head and usage.
+        key: What questions are hashed with (`noting.key_of`).
     """
 
     redaction: Redaction
     redact: Redact | None
     limit: int
     sampling: Sampling = field(default_factory=Sampling)
+    key: bytes = b""
 
     def __call__(self, item: Call | FeedbackRecord) -> bytes:
         """Write one line.
@@ -71,10 +75,17 @@ class Encoder:
     def _call(self, call: Call) -> bytes:
         request = call.request or b"null"
         response, complete, provider_id, error = _answer(call)
+        call.complete = complete and error is None  # of a stream it is known only now, and the mirror asks
         metadata: Mapping[str, Any] = call.context.metadata
+        noted = note(
+            call.endpoint, request, response,
+            failed=error is not None, complete=complete, unit=call.route.unit, key=self.key,
+        )  # fmt: skip
         if self.redact is not None:
             request, response, metadata = _by_caller(self.redact, request, response, metadata)
-        bodies = keeps_bodies(self.sampling, call.dataset, call.id, call.context.parent)
+        if call.shadow_of is not None:
+            request = b"null"  # it is in the record of the call that was mirrored
+        bodies = call.shadow_of is not None or keeps_bodies(self.sampling, call.dataset, call.id, call.context.parent)
         if not bodies:
             request, response = b"null", None if call.endpoint == "function" else usage_alone(response)
         room = max(self.limit - _HEAD_BYTES, 1_024)
@@ -104,7 +115,7 @@ class Encoder:
             requested_model=call.requested_model,
             experiment=route.experiment.key if route.experiment is not None else None,
             assigned=route.assigned,
-            served=attempts[-1].variant if attempts and route.assigned else None,
+            served=attempts[-1].variant if attempts and (route.assigned or call.shadow_of) else None,
             share=route.experiment.share if route.experiment is not None else None,
             bucket=route.bucket,
             why=route.why,
@@ -123,7 +134,11 @@ class Encoder:
             ),
             sdk=SDK,
             gate=call.gate,
+            shadow_of=call.shadow_of,
             bodies=bodies,
+            checks=noted.checks,
+            fingerprint=noted.fingerprint,
+            question=noted.question,
         )
         return call_line(record)
 

@@ -65,6 +65,7 @@ class LogosShift:
         redact: Rule names as in `secrets,email`, or a function that gets `{"request", "response", "metadata"}` and
             gives what to keep of them, or None to record nothing.
         record_bytes: Longest record, in bytes.
+        shadow: False mirrors nothing to a candidate, whatever the config asks.
         spool_bytes: Most bytes that the spool may hold on disk.
         filename: Records are also appended to this file, a JSON line each.
         user_id: End user of calls that name none.
@@ -94,6 +95,7 @@ class LogosShift:
         sample_rate: float | None = None,
         redact: str | Redaction | Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
         record_bytes: int | str | None = None,
+        shadow: bool | None = None,
         spool_bytes: int | str | None = None,
         filename: str | PathLike[str] | None = None,
         user_id: str | None = None,

@@ -21,11 +21,15 @@ from logos_shift_openai.core.breaker import Breaker
 from logos_shift_openai.core.config import Config, ConfigError, Experiment, parse_config
 from logos_shift_openai.core.redaction import Redaction
 
+from .call import Call
 from .config_source import FileSource, UrlSource
 from .counters import Counters
 from .encoding import Encoder
+from .example_files import ExampleFiles
 from .guard import guarded
+from .noting import key_of
 from .recorder import Recorder
+from .shadow import Shadow
 from .spool import Spool
 from .uploader import Uploader
 from .wire import Wire
@@ -33,7 +37,6 @@ from .wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .call import Call
     from .settings import Settings
 
 EXIT_SECONDS: Final = 1.5  # the interpreter's own end comes after it, and two seconds are promised
@@ -54,15 +57,20 @@ class Runtime:
         self._settings = settings
         self._own = settings.redact if isinstance(settings.redact, Redaction) else Redaction.build()
         self._by_caller = None if isinstance(settings.redact, Redaction) else settings.redact
-        self._encoder = Encoder(self._own, self._by_caller, self.record_bytes)
+        self._key = key_of(settings.api_key)
+        self._encoder = Encoder(self._own, self._by_caller, self.record_bytes, key=self._key)
         self._open: dict[int, Call] = {}
         self._breakers: dict[tuple[str, str, str | None], Breaker] = {}
         self._said_broken: set[str] = set()
         destination = "local" if settings.url is None else hashlib.sha256(settings.url.encode()).hexdigest()[:16]
         self.spool = Spool(settings.home, destination, self.counters, max_bytes=settings.spool_bytes)
         self.recorder = Recorder(self._encode, self.spool, self.counters)
+        self.shadow = Shadow(self)
         wire = None if settings.url is None else Wire(settings.url, settings.api_key)
         self.uploader = None if wire is None else Uploader(self.spool, wire, self.counters)
+        # A wire of its own: a session belongs to one thread.
+        asked = None if settings.url is None else Wire(settings.url, settings.api_key)
+        self.examples = ExampleFiles(settings.home, asked, self.counters)
         self.source = self._source(settings, wire)
         self.source.load()
         _all.add(self)
@@ -84,6 +92,7 @@ class Runtime:
         if self._settings.url is None:
             log.info("no LOGOS_SHIFT_URL is set; records stay in %s", self._settings.home)
         self.source.start()
+        self.examples.start()
         if self.uploader is not None:
             self.uploader.start()
 
@@ -99,14 +108,20 @@ class Runtime:
             redaction = self._own.merged(Redaction.build(asked.rules, asked.keys, asked.patterns))
         except ValueError as error:
             raise ConfigError(f"redaction: {error}") from None
-        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling)
+        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling, self._key)
         self.config = config
+        candidates = (one.candidate for one in config.experiments if one.state != "stopped")
+        self.examples.want({one.examples.index for one in candidates if one.examples is not None})
+        if self.started:
+            self.examples.start()
         return config.poll_seconds
 
     def _encode(self, item: Any) -> bytes:
         line = self._encoder(item)
         if self._settings.filename is not None:
             guarded(self, self._also_write, self._settings.filename, line)  # the spool gets it all the same
+        if isinstance(item, Call) and item.mirror is not None:
+            guarded(self, self.shadow.offer, item)
         return line
 
     @staticmethod
@@ -144,6 +159,8 @@ class Runtime:
         """Count what was recorded, sent, spooled and dropped, by reason; the config's version and age in seconds."""
         config = self.config
         return {
+            "recorded": 0,
+            "sent": 0,
             **self.counters.snapshot(),
             "open": len(self._open),
             "spool_bytes": self.spool.usage,
@@ -172,6 +189,7 @@ class Runtime:
         Args:
             deadline: Seconds on the monotonic clock.
         """
+        guarded(self, self.shadow.close)
         for call in list(self._open.values()):
             call.complete = False
             guarded(self, call.end)
@@ -179,6 +197,7 @@ class Runtime:
         if self.uploader is not None:
             guarded(self, self.uploader.close, deadline)
         guarded(self, self.source.stop, 0.0)
+        guarded(self, self.examples.stop, 0.0)
         guarded(self, self.spool.close, max(0.0, deadline - time.monotonic()))
 
     def after_fork(self) -> None:

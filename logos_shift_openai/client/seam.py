@@ -21,6 +21,9 @@ from .endpoints import ENDPOINT_OF_URL, ROUTED, body_of, conversation_of, new_id
 from .guard import guarded
 from .logos_shift import LogosShift
 
+if TYPE_CHECKING:
+    from logos_shift_openai.core.config import Experiment
+
 
 class _Joined:
     """What both mixins share: the `LogosShift` of a client, and what its default headers said."""
@@ -141,6 +144,10 @@ def _begun(shift: LogosShift, client: Any, options: Any, endpoint: str, said: Ca
         call.choices = body["n"]
     if chosen.use_candidate:
         _toward_candidate(call, client, options.headers)
+    elif chosen.assigned == "baseline":
+        experiment = chosen.experiment
+        if experiment is not None and experiment.shadow is not None and shift.settings.shadow:
+            call.mirror = shift.settings.providers.get(experiment.candidate.provider or "")
     if call.logged:
         call.snapshot_request()
     return call
@@ -193,8 +200,16 @@ def _toward_candidate(call: Call, client: Any, given: Any) -> None:
     elif experiment.candidate.gate is not None and (call.endpoint != "chat.completions" or is_raw(given)):
         call.gate = {"passed": False}
         call.held_back("the gate of the candidate cannot judge an answer of this kind")
+    elif not _has_examples(call, experiment):
+        call.runtime.counters.add("examples_missing")
+        call.held_back("the examples of the candidate are not here yet")
     elif not breaker.allows(call.started):
         call.held_back("the breaker of the candidate is open")
     else:
         call.breaker = breaker
         call.flow = flow(candidate_first=True, fallback=experiment.fallback.enabled)
+
+
+def _has_examples(call: Call, experiment: Experiment) -> bool:
+    asked = experiment.candidate.examples
+    return asked is None or call.runtime.examples.get(asked.index) is not None

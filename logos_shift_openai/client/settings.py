@@ -111,6 +111,7 @@ TABLE: Final = (
     Setting("sample_rate", "a number from 0 to 1", "1", "Part of the calls that is recorded", _rate),
     Setting("redact", "rule names as in secrets,email,key:metadata.ssn, or off", "secrets", "What is taken out of records", Redaction.parse),  # noqa: E501 - a row
     Setting("record_bytes", "a size from 4096 on, as in 1MB", "1MB", "Longest record; longer ones are cut visibly", _record_size),  # noqa: E501 - a row
+    Setting("shadow", "on or off", "on", "Off: nothing is mirrored to a candidate, whatever the config asks", _flag),
     Setting("spool_bytes", "a size, as in 1GB", "1GB", "Most bytes the spool may hold on disk", _size),
 )  # fmt: skip
 
@@ -131,6 +132,7 @@ class Settings:
     sample_rate: float = 1.0
     redact: Any = field(default_factory=Redaction.build)
     record_bytes: int = 2**20
+    shadow: bool = True
     spool_bytes: int = 2**30
     filename: Path | None = None
     providers: Mapping[str, Provider] = field(default_factory=dict, repr=False)

@@ -200,6 +200,21 @@ class Wire:
             _check(answer)
             return ConfigAnswer(self._body(answer, deadline), answer.headers.get("ETag"))
 
+    def get_examples(self, name: str, timeout: float, most: int) -> bytes:
+        """Fetch a file of examples.
+
+        Args:
+            name: its name, the SHA-256 of its content.
+            timeout: seconds the answer may take.
+            most: bytes it may have.
+
+        Raises:
+            WireError: one of its kinds above.
+        """
+        with self._answer("GET", f"{self._url}/v1/examples/{name}", timeout, {}, None) as (answer, deadline):
+            _check(answer)
+            return self._body(answer, deadline, most)
+
     def after_fork(self) -> None:
         """Open connections of our own; those we inherited are the parent's."""
         self._sessions = {}
@@ -245,7 +260,7 @@ class Wire:
             if not whole:
                 answer.close()
 
-    def _body(self, answer: Answer, deadline: float) -> bytes:
+    def _body(self, answer: Answer, deadline: float, most: int = _MAX_ANSWER) -> bytes:
         """Read the answer whole, in bounded time and size."""
         parts: list[bytes] = []
         size = 0
@@ -258,7 +273,7 @@ class Wire:
                 return b"".join(parts)
             parts.append(part)
             size += len(part)
-            if size > _MAX_ANSWER:
+            if size > most:
                 raise UnavailableError("answer too long")
             if self._clock() > deadline:
                 raise UnavailableError("answer too slow")

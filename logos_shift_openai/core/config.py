@@ -37,6 +37,7 @@ __all__ = [
     "Candidate",
     "Config",
     "ConfigError",
+    "Examples",
     "Experiment",
     "Fallback",
     "Gate",
@@ -44,6 +45,7 @@ __all__ = [
     "Rates",
     "RedactionRules",
     "Sampling",
+    "Shadow",
     "State",
     "Unit",
     "config_from",
@@ -57,6 +59,9 @@ SHARE_MAX: Final = 10_000
 _NOTHING: Final[Mapping[str, Any]] = {}
 _ANY: Final[tuple[str, ...]] = ("*",)
 _NONE: Final[tuple[str, ...]] = ()
+_CONTENT: Final = re.compile(r"[0-9a-f]{64}")
+_MOST_EXAMPLES: Final = 32
+_MIRRORED_MAX: Final = 6_000
 _REMEMBERED: Final = 1_000  # the names that a config remembers come from callers: no more than this
 
 
@@ -76,6 +81,19 @@ class Params:
 
 
 @dataclass(frozen=True, slots=True)
+class Examples:
+    """The nearest logged examples that go into a candidate's prompt.
+
+    Args:
+        index: Name of their file, the SHA-256 of its content.
+        count: How many, 1 to 32.
+    """
+
+    index: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """The model that may take over.
 
@@ -84,6 +102,7 @@ class Candidate:
         prune: System texts that its training left out; removed from the prompt of its calls only.
         endpoints: Endpoints its provider speaks, `chat.completions` unless said otherwise.
         gate: How sure it must be for its answer to be the caller's; None takes every answer.
+        examples: The nearest logged examples in its prompt; for chat completions alone.
     """
 
     model: str
@@ -92,6 +111,7 @@ class Candidate:
     prune: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ("chat.completions",)
     gate: Gate | None = None
+    examples: Examples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +127,19 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """Calls of the baseline's that the client also sends to the candidate, whose answers nobody gets.
+
+    Args:
+        rate: The part of them, in [0, 1].
+        calls_per_minute: The most that one process sends.
+    """
+
+    rate: float = 1.0
+    calls_per_minute: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """A baseline and a candidate for the calls of one dataset.
 
@@ -115,6 +148,7 @@ class Experiment:
         share: The candidate's part in basis points, 0 to 10,000.
         unit: What is bucketed.
         salt: Random text of this experiment alone, never edited.
+        shadow: What is mirrored to the candidate; None for nothing.
     """
 
     key: str
@@ -126,6 +160,7 @@ class Experiment:
     salt: str = ""
     state: State = "running"
     fallback: Fallback = field(default_factory=Fallback)
+    shadow: Shadow | None = None
 
     def concerns(self, dataset: str, model: str) -> bool:
         """Tell whether calls of this dataset and requested model belong to the experiment."""
@@ -323,6 +358,27 @@ def _prompt(path: str, value: Any) -> tuple[str, ...]:
     return prune
 
 
+def _examples(path: str, value: Any) -> Examples:
+    at = Fields(path, value)
+    examples = Examples(
+        index=at.take("index", _content_name, required=True), count=at.take("count", _count, required=True)
+    )
+    at.done()
+    return examples
+
+
+def _content_name(path: str, value: Any) -> str:
+    if not isinstance(value, str) or not _CONTENT.fullmatch(value):
+        raise ConfigError(f"{path}: {shown(value)} is not a SHA-256 in 64 small hexadecimal digits")
+    return value
+
+
+def _count(path: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST_EXAMPLES:
+        raise ConfigError(f"{path}: {shown(value)} is not in 1..{_MOST_EXAMPLES}")
+    return value
+
+
 def _candidate(path: str, value: Any) -> Candidate:
     at = Fields(path, value)
     candidate = Candidate(
@@ -332,8 +388,11 @@ def _candidate(path: str, value: Any) -> Candidate:
         prune=at.take("prompt", _prompt, default=()),
         endpoints=at.take("endpoints", list_of(one_of("chat.completions", "responses")), default=("chat.completions",)),
         gate=at.take("gate", maybe(_gate), default=None),
+        examples=at.take("examples", _examples, default=None),
     )
     at.done()
+    if candidate.examples is not None and candidate.endpoints != ("chat.completions",):
+        raise ConfigError(f"{path}.examples: they go into chat completions alone, see {path}.endpoints")
     return candidate
 
 
@@ -357,6 +416,24 @@ def _fallback(path: str, value: Any) -> Fallback:
     return fallback
 
 
+def _shadow(path: str, value: Any) -> Shadow:
+    at = Fields(path, value)
+    shadow = Shadow(
+        rate=at.take("rate", number_in(0, 1), default=1.0),
+        calls_per_minute=at.take("calls_per_minute", calls_per_minute, default=Shadow().calls_per_minute),
+    )
+    at.done()
+    return shadow
+
+
+def calls_per_minute(path: str, value: Any) -> int:
+    """Read how many calls a process may mirror in a minute."""
+    number = whole(path, value)
+    if not 1 <= number <= _MIRRORED_MAX:
+        raise ConfigError(f"{path}: {number} is not in 1..{_MIRRORED_MAX} calls a minute")
+    return number
+
+
 def _experiment(path: str, value: Any) -> Experiment:
     at = Fields(path, value)
     experiment = Experiment(
@@ -369,10 +446,13 @@ def _experiment(path: str, value: Any) -> Experiment:
         salt=at.take("salt", text, required=True),
         state=at.take("state", one_of(*get_args(State)), default="running"),
         fallback=at.take("fallback", _fallback, default=Fallback()),
+        shadow=at.take("shadow", maybe(_shadow), default=None),
     )
     at.done()
     if experiment.candidate.provider is None and experiment.candidate.model in experiment.match:
         raise ConfigError(
             f"{path}.candidate.model: {experiment.candidate.model!r} is the baseline too, by {path}.match.model"
         )
+    if experiment.shadow is not None and experiment.candidate.provider is None:
+        raise ConfigError(f"{path}.shadow: only for a candidate with a provider; no caller's own client is used for it")
     return experiment

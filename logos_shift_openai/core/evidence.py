@@ -12,8 +12,8 @@ is booked where its call was drawn, and shares are never pooled.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from fractions import Fraction
+from operator import mul
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from .config import SHARE_MAX
@@ -21,7 +21,7 @@ from .records import Variant
 from .strict import ConfigError, name, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 GRID: Final = 600
 """Steps of a score from 0 to 1: halves to sixths and hundredths are exact, any other score moves by at most 1/1,200."""
@@ -91,11 +91,30 @@ def on_grid(score: float) -> int:
     return math.floor(score * GRID + 0.5)
 
 
+class Group(NamedTuple):
+    """The cells of one metric that differ in the score alone; fields as in `Cell`."""
+
+    share: int
+    after: int
+    centre: int
+    variant: Variant
+
+    @property
+    def draw(self) -> Draw:
+        """The draw of the group's units."""
+        return Draw(self.share, self.after)
+
+    @property
+    def says(self) -> bool:
+        """Whether chance had a part: what was drawn with certainty compares nothing."""
+        return self.after < self.share < SHARE_MAX
+
+
 class Evidence:
     """Counts of cells. Adding is all that is done to it; two of them with equal counts are equal."""
 
     def __init__(self, counts: Mapping[Cell, int] | None = None) -> None:
-        self._counts: dict[str, Counter[Cell]] = {}
+        self._counts: dict[str, dict[Group, dict[int, int]]] = {}
         for cell, count in (counts or {}).items():
             self.add(cell, count)
 
@@ -105,39 +124,60 @@ class Evidence:
         Raises:
             ScoreError: for a cell that cannot be: off the grid, off the scale of shares, of no variant.
         """
-        _check(cell)
-        counts = self._counts.setdefault(cell.metric, Counter())
-        counts[cell] += count
-        if not counts[cell]:
-            del counts[cell]
+        self.add_group(cell.metric, Group(*cell[1:5]), {cell.score: count})
+
+    def add_group(self, metric: str, group: Group, counts: Mapping[int, int]) -> None:
+        """Count units by their scores, all of one metric and group.
+
+        Raises:
+            ScoreError: as `add`.
+        """
         if not counts:
-            del self._counts[cell.metric]
+            return
+        for score in counts.keys() if _odd(counts) else (min(counts), max(counts)):
+            _check(Cell(metric, *group, score))
+        groups = self._counts.setdefault(metric, {})
+        there = groups.setdefault(group, {})
+        for score, count in counts.items():
+            there[score] = there.get(score, 0) + count
+        if not all(there.values()):
+            groups[group] = there = {score: count for score, count in there.items() if count}
+        if not there:
+            del groups[group]
+        if not groups:
+            del self._counts[metric]
 
     def merge(self, other: Evidence) -> None:
         """Add all counts of another evidence."""
-        for cell, count in other.items():
-            self.add(cell, count)
+        for metric, groups in other._counts.items():
+            for group, counts in groups.items():
+                self.add_group(metric, group, counts)
 
     def items(self) -> Iterator[tuple[Cell, int]]:
         """Give the cells with their counts, in no order."""
-        for counts in self._counts.values():
-            yield from counts.items()
+        for metric in self._counts:
+            yield from self.of(metric).items()
 
     def of(self, metric: str) -> dict[Cell, int]:
         """Give the counts of one metric."""
-        return dict(self._counts.get(metric, {}))
+        return {
+            Cell(metric, *group, score): count
+            for group, counts in self.groups(metric).items()
+            for score, count in counts.items()
+        }
+
+    def groups(self, metric: str) -> Mapping[Group, Mapping[int, int]]:
+        """Give the counts of one metric by score, group by group; not to be changed."""
+        return self._counts.get(metric, {})
 
     def units(self, metric: str, variant: Variant) -> int:
         """Count the scored units of a variant."""
-        return sum(count for cell, count in self._of(metric) if cell.variant == variant)
+        return sum(sum(counts.values()) for counts in self._of(metric, variant))
 
     def mean(self, metric: str, variant: Variant) -> float | None:
         """Give the mean score of a variant, None where there is none."""
-        total = units = 0
-        for cell, count in self._of(metric):
-            if cell.variant == variant:
-                units += count
-                total += count * cell.score
+        units = self.units(metric, variant)
+        total = sum(sum(map(mul, counts.keys(), counts.values())) for counts in self._of(metric, variant))
         return total / units / GRID if units else None
 
     def rows(self) -> list[list[Any]]:
@@ -169,13 +209,18 @@ class Evidence:
     __hash__ = None  # type: ignore[assignment]  # it grows
 
     def __len__(self) -> int:
-        return sum(map(len, self._counts.values()))
+        return sum(len(counts) for groups in self._counts.values() for counts in groups.values())
 
     def __repr__(self) -> str:
         return f"Evidence({len(self)} cells, {sum(count for _, count in self.items())} scores)"
 
-    def _of(self, metric: str) -> Iterable[tuple[Cell, int]]:
-        return self._counts.get(metric, Counter[Cell]()).items()
+    def _of(self, metric: str, variant: Variant) -> list[Mapping[int, int]]:
+        return [counts for group, counts in self.groups(metric).items() if group.variant == variant]
+
+
+def _odd(counts: Mapping[int, int]) -> bool:
+    """Tell whether scores are among them that are no plain whole numbers, and so need a look each."""
+    return set(map(type, counts)) != {int}
 
 
 def _is_whole(value: object) -> bool:

@@ -1,8 +1,9 @@
 """What the evidence says at one look: how far each proof has come, metric by metric.
 
-Three kinds of proof: of harm (the mean of the wealths of all guarded metrics, so that one alpha serves them together),
-of the next share being safe (each metric by itself, all must pass), and of a broken split. A metric whose own split is
-broken proves no harm: what is missing on one side could look like it. Where the drawn units themselves are, none does.
+Three kinds of proof: of harm (the wealths of all guarded metrics, begun with parts of one stake, so that one alpha
+serves them together), of the next share being safe (each metric by itself, all must pass), and of a broken split. A
+metric whose own split is broken proves no harm: what is missing on one side could look like it. Where the drawn units
+themselves are, none does.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from .config import SHARE_MAX
 from .metrics import METRICS
-from .sample_ratio import ALARM_ALPHA, log_ratio_wealth
-from .wealth import log_mean, log_wealth
+from .sample_ratio import ALARM_ALPHA, log_ratio_wealth_of
+from .wealth import log_mixed, log_wealth_of
 
 if TYPE_CHECKING:
     from .evidence import Evidence
@@ -60,7 +61,7 @@ class Look:
 
     Args:
         guarded: One finding a metric of the policy, the primary first.
-        harm: Logarithm of the mean of all harm wealths.
+        harm: Logarithm of all harm wealths together, each by its part of the stake.
         crooked: The metrics whose split is proven to be off, the furthest first; `UNITS` is the drawn units' own.
         alpha: Of harm and of the ramp.
         needed: Logarithm of the wealth that makes the next share safe.
@@ -90,35 +91,37 @@ class Look:
         return tuple(one for one in self.guarded if one.safe < self.needed)
 
 
-def look_at(policy: Policy, evidence: Evidence, share: int) -> Look:
+def look_at(policy: Policy, evidence: Evidence, share: int, part: float = 1.0) -> Look:
     """Look at the evidence of a run.
 
     Args:
         policy: What is to be proven.
         evidence: Counts of the run; metrics that the policy does not name are left aside.
         share: The next share to prove safe, in basis points; 10,000 is promotion.
+        part: How much of the chance of a false promotion may be spent here.
     """
     guarded = tuple(_finding(policy, one, evidence, share) for one in policy.guarded)
     splits = {one.metric: one.split for one in guarded}
-    units = evidence.of(UNITS)
+    units = evidence.groups(UNITS)
     if units:
-        splits[UNITS] = log_ratio_wealth(units)
+        splits[UNITS] = log_ratio_wealth_of(units)
     edge = math.log(len(splits) / ALARM_ALPHA)
     crooked = tuple(name for name in sorted(splits, key=lambda name: -splits[name]) if splits[name] >= edge)
-    sound = [one.harm for one in guarded if not {UNITS, one.metric} & set(crooked)]
+    stakes = zip(guarded, policy.stakes, strict=True)
+    sound = [(one.harm, stake) for one, stake in stakes if not {UNITS, one.metric} & set(crooked)]
     return Look(
         guarded,
-        # A mean over all in which the others count as nothing: still at most 1 in expectation.
-        harm=log_mean(sound) + math.log(len(sound) / len(guarded)) if sound else -math.inf,
+        # The others count as nothing, and their stakes are lost: still at most 1 in expectation.
+        harm=log_mixed([harm for harm, _ in sound], [stake for _, stake in sound]) if sound else -math.inf,
         crooked=crooked,
         alpha=policy.alpha,
-        needed=-math.log(policy.alpha_promote if share == SHARE_MAX else policy.alpha),
+        needed=-math.log(policy.alpha_promote * part if share == SHARE_MAX else policy.alpha),
         missing=_missing(policy, evidence),
     )
 
 
 def _finding(policy: Policy, one: Guarded, evidence: Evidence, share: int) -> Finding:
-    counts = evidence.of(one.metric)
+    counts = evidence.groups(one.metric)
     risk = policy.too_risky(one, share)
     # Scores lie in [0, 1], so nothing can be worse by more than one whole point: no proof is needed.
     plain = risk is None or (one.ratio is None and risk.threshold < -1)
@@ -129,9 +132,9 @@ def _finding(policy: Policy, one: Guarded, evidence: Evidence, share: int) -> Fi
         candidate=evidence.mean(one.metric, "candidate"),
         units=candidates + evidence.units(one.metric, "baseline"),
         candidates=candidates,
-        harm=log_wealth(policy.harm(one), counts),
-        safe=math.inf if plain or risk is None else log_wealth(risk, counts),
-        split=log_ratio_wealth(counts),
+        harm=log_wealth_of(policy.harm(one), counts),
+        safe=math.inf if plain or risk is None else log_wealth_of(risk, counts),
+        split=log_ratio_wealth_of(counts),
     )
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 VARIABLE: Final = "LOGOS_SHIFT_HOME"
 NOWHERE: Final = Path(os.devnull)
 """The home of a user without one: no folder can be made in it, so records wait in memory until they are sent."""
+EXAMPLES: Final = "examples"
+"""Folder in it of the files of examples, `<name>.jsonl`."""
 _FOLDER: Final = "logos_shift"
 
 

@@ -1,7 +1,7 @@
 """The metrics that a rollout knows, and how a measured value becomes a score in [0, 1] where higher is better.
 
 A metric is *dense* when every call has it without anybody's help; *volunteered* ones (feedback) can be biased by the
-candidate itself. A metric with a cap is a quantity (milliseconds, a price): what lies above the cap counts as the cap.
+candidate itself. A metric with a cap is a quantity (milliseconds, dollars): what lies above the cap counts as the cap.
 """
 
 from __future__ import annotations
@@ -22,12 +22,21 @@ class Metric(NamedTuple):
         direction: Which way is better.
         dense: Whether every call has it.
         capped: Whether it is a quantity that needs a cap; else it is in [0, 1].
+        limited: Whether it is the rate of a quantity above its cap.
+        quantile: Which quantile of the baseline's earlier calls serves as the cap.
     """
 
     words: str
     direction: Direction = "higher"
     dense: bool = True
     capped: bool = False
+    limited: bool = False
+    quantile: float = 0.999
+
+    @property
+    def has_cap(self) -> bool:
+        """Whether it is nothing without a cap."""
+        return self.capped or self.limited
 
 
 METRICS: Final[dict[str, Metric]] = {
@@ -39,7 +48,7 @@ METRICS: Final[dict[str, Metric]] = {
     "regenerated": Metric("the rate of answers asked for again within 60 s", "lower"),
     "refusals": Metric("the refusal rate", "lower"),
     "cut": Metric("the rate of answers cut by length", "lower"),
-    "slow": Metric("the rate of calls slower than the baseline's p95", "lower"),
+    "slow": Metric("the rate of calls slower than the baseline's p95", "lower", limited=True, quantile=0.95),
     "latency": Metric("the latency", "lower", capped=True),
     "first_token": Metric("the time to the first token", "lower", capped=True),
     "cost": Metric("the cost of a call", "lower", capped=True),
@@ -71,9 +80,9 @@ def score_of(name: str, value: float, direction: Direction | None = None, cap: f
 
     Args:
         name: The metric.
-        value: A rate or score in [0, 1]; for a quantity, its amount from 0 on in its own unit (ms, money).
+        value: A rate or score in [0, 1]; for a quantity, its amount from 0 on in its own unit (ms, dollars).
         direction: Which way is better; None takes the metric's own.
-        cap: Where a quantity is cut, in its unit.
+        cap: Where a quantity is cut, in its unit; for a rate of what lies above it, the limit.
 
     Raises:
         UnknownMetricError: for a metric that is not known.
@@ -82,12 +91,12 @@ def score_of(name: str, value: float, direction: Direction | None = None, cap: f
     metric = metric_of(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
         raise ScoreError(f"{name}: {value!r} is not a number")
-    if metric.capped:
+    if metric.has_cap:
         if cap is None or not cap > 0:
-            raise ScoreError(f"{name}: a cap is needed; the baseline's p99.9 serves")
+            raise ScoreError(f"{name}: a cap is needed; a quantile of the baseline serves")
         if value < 0:
             raise ScoreError(f"{name}: {value!r} is below 0")
-        value = min(value, cap) / cap
+        value = float(value > cap) if metric.limited else min(value, cap) / cap
     try:
         return on_grid(1 - value if (direction or metric.direction) == "lower" else value)
     except ScoreError:

@@ -9,14 +9,17 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Final, get_args
 
-from .config import SHARE_MAX, Unit
+from .agreement import COMPARERS
+from .config import SHARE_MAX, Unit, calls_per_minute
 from .metrics import METRICS, QUALITY, Direction, UnknownMetricError, metric_of
 from .metrics import score_of as metric_score
-from .strict import ConfigError, Fields, list_of, maybe, number_in, one_of, shown, whole
+from .strict import ConfigError, Fields, flag, list_of, maybe, number_in, one_of, shown, whole
 from .wealth import Claim, loss_beyond, loss_within, not_worse, worse_by
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
+PRIMARY_STAKE: Final = 0.92
+"""The part of the first stake that is bet on harm in the primary metric; the guardrails share the rest."""
 LADDER: Final = (100, 500, 1_000, 2_500, 5_000, SHARE_MAX)
 
 
@@ -27,7 +30,8 @@ class Guarded:
     Args:
         metric: Name of the metric.
         direction: Which way is better.
-        cap: Where a quantity is cut, in its own unit; None until it is known, or for rates.
+        cap: Where a quantity is cut, in its own unit; for `slow`, what is slow, in ms. None for rates, or until it is
+            known.
         margin: How much worse is borne, in score points; None takes the policy's.
         ratio: For losses such as cost: the candidate's mean may be at most this many times the baseline's. Where it is
             given the test is about it and no longer about the margin.
@@ -56,8 +60,9 @@ class Policy:
         margin: m, how much worse overall is borne, in score points (0.02 is two points).
         rollback_margin: Harm that is not rolled back, in score points; 0 rolls any proven harm back.
         alpha: The chance of a false rollback over the whole rollout, all guardrails together, and of a ramp too far.
-        alpha_promote: The chance of promoting a candidate that is worse by the margin; 0.01 where a new candidate comes
-            every night.
+        alpha_promote: The chance of promoting a candidate that is worse by the margin.
+        spend: Whether that chance is one for all candidates of the dataset together, as `core.spending` parts it; for
+            where a new one comes every night.
         ladder: Shares in basis points, rising, ending in 10,000.
         step_seconds: The least time at a share.
         last_step_seconds: The least time at the last share before 100 %, so that a whole day is seen.
@@ -66,6 +71,9 @@ class Policy:
         guardrails: The others that may not get worse.
         unit: What is drawn, and so what is counted.
         shadow_pairs: Calls to compare in the shadow before the first share; 0 goes without a shadow.
+        shadow_per_minute: The most calls that one process mirrors in a minute.
+        compare: How the two answers are compared: "exact", "json" or "text".
+        least_agreement: A mean agreement below this, once proven, ends the rollout in the shadow; 0 for never.
         hold_back: The share that stays on the old model after promotion, in basis points; 0 for none.
         hold_back_seconds: For how long.
     """
@@ -74,6 +82,7 @@ class Policy:
     rollback_margin: float = 0.0
     alpha: float = 0.05
     alpha_promote: float = 0.05
+    spend: bool = False
     ladder: tuple[int, ...] = LADDER
     step_seconds: float = HOUR
     last_step_seconds: float = DAY
@@ -82,6 +91,9 @@ class Policy:
     guardrails: tuple[Guarded, ...] = (Guarded("errors", "lower"),)
     unit: Unit = "user"
     shadow_pairs: int = 0
+    shadow_per_minute: int = 10
+    compare: str = "json"
+    least_agreement: float = 0.0
     hold_back: int = 100
     hold_back_seconds: float = 14 * DAY
 
@@ -89,6 +101,18 @@ class Policy:
     def guarded(self) -> tuple[Guarded, ...]:
         """The primary metric, then the guardrails."""
         return (self.primary, *self.guardrails)
+
+    @property
+    def stakes(self) -> tuple[float, ...]:
+        """The parts of one stake that are bet on harm in each guarded metric, the primary first; they sum to 1.
+
+        Any parts that are fixed beforehand keep the chance of a false rollback, over all metrics together, at most
+        alpha. Most goes to the metric that the rollout is about, so that guardrails beside it hardly delay its proof.
+        """
+        if not self.guardrails:
+            return (1.0,)
+        others = len(self.guardrails)
+        return (PRIMARY_STAKE, *[(1 - PRIMARY_STAKE) / others] * others)
 
     @property
     def dense(self) -> tuple[str, ...]:
@@ -171,6 +195,7 @@ def policy_from(data: object, path: str = "") -> Policy:
         rollback_margin=at.take("rollback_margin", number_in(0, 0.5), default=DEFAULT.rollback_margin),
         alpha=at.take("alpha", _RATE, default=DEFAULT.alpha),
         alpha_promote=at.take("alpha_promote", _RATE, default=DEFAULT.alpha_promote),
+        spend=at.take("spend", flag, default=DEFAULT.spend),
         ladder=at.take("ladder", _ladder, default=DEFAULT.ladder),
         step_seconds=at.take("step_seconds", _SECONDS, default=DEFAULT.step_seconds),
         last_step_seconds=at.take("last_step_seconds", _SECONDS, default=DEFAULT.last_step_seconds),
@@ -179,6 +204,9 @@ def policy_from(data: object, path: str = "") -> Policy:
         guardrails=at.take("guardrails", list_of(_guarded), default=DEFAULT.guardrails),
         unit=at.take("unit", one_of(*get_args(Unit)), default=DEFAULT.unit),
         shadow_pairs=at.take("shadow_pairs", whole, default=DEFAULT.shadow_pairs),
+        shadow_per_minute=at.take("shadow_per_minute", calls_per_minute, default=DEFAULT.shadow_per_minute),
+        compare=at.take("compare", one_of(*COMPARERS), default=DEFAULT.compare),
+        least_agreement=at.take("least_agreement", number_in(0, 0.99), default=DEFAULT.least_agreement),
         hold_back=at.take("hold_back", _hold_back, default=DEFAULT.hold_back),
         hold_back_seconds=at.take("hold_back_seconds", _SECONDS, default=DEFAULT.hold_back_seconds),
     )
@@ -228,6 +256,6 @@ def _guarded(path: str, value: Any) -> Guarded:
         ratio=at.take("ratio", maybe(number_in(0.01, 100)), default=None),
     )
     at.done()
-    if guarded.cap is not None and not known.capped:
+    if guarded.cap is not None and not known.has_cap:
         raise ConfigError(f"{path}.cap: {metric} is a rate and has none")
     return guarded

@@ -12,10 +12,14 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from .checking import Checks
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WIRE_VERSION: Final = 1
+HASH_LENGTH: Final = 64
+"""Longest text of a hash in a record, in characters."""
 
 Variant = Literal["baseline", "candidate"]
 UnitKind = Literal["user", "conversation", "call"]
@@ -73,7 +77,11 @@ class CallRecord:
         first_token_ms: The same to the first bytes of a stream.
         gate: Where the candidate has a confidence gate: whether its answer `passed`, how sure it was (`sequence`,
             `mean`, `least`, probabilities), and the `usage` of an answer that was held back.
+        shadow_of: Id of the call that this one mirrors to the candidate; nobody got its answer.
         bodies: False where the config asked to leave the bodies behind; of the answer its usage alone is kept then.
+        checks: What is known of the answer: `valid`, `refused`, `cut` (see `core.checking`).
+        fingerprint: Hash of what the program says in each of its calls (see `core.fingerprint`).
+        question: Hash of all that was asked, made with a key and the unit, so that it speaks of one unit only.
     """
 
     id: str
@@ -107,7 +115,11 @@ class CallRecord:
     media: tuple[Mapping[str, JSON], ...] = ()
     sdk: str = ""
     gate: Mapping[str, JSON] | None = None
+    shadow_of: str | None = None
     bodies: bool = True
+    checks: Mapping[str, bool] = field(default_factory=dict)
+    fingerprint: str | None = None
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +222,16 @@ def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901, PLR0912 - on
     if endpoint not in ENDPOINTS:
         raise RecordError(f"endpoint: {endpoint!r} is not one of {', '.join(sorted(ENDPOINTS))}")
     known["at"] = _whole(data, "at")
-    for name in ("dataset", "parent", "name", "user_id", "conversation_id", "requested_model", "experiment"):
+    for name in (
+        "dataset",
+        "parent",
+        "name",
+        "user_id",
+        "conversation_id",
+        "requested_model",
+        "experiment",
+        "shadow_of",
+    ):
         _text(data, name)
     for name in ("assigned", "served"):
         if data.get(name) not in (None, "baseline", "candidate"):
@@ -225,6 +246,7 @@ def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901, PLR0912 - on
             raise RecordError(f"{name}: not an object")
     if not isinstance(known.get("bodies", True), bool):
         raise RecordError(f"bodies: {data['bodies']!r} is neither true nor false")
+    known.update(_noted(data))
     known["id"] = call_id
     known["request"] = _body(data.get("request")) or b"null"
     known["response"] = _body(data.get("response"))
@@ -264,6 +286,26 @@ def _read_feedback(data: dict[str, JSON]) -> FeedbackRecord:
 
 def _error(data: dict[str, JSON]) -> CallError:
     return CallError(**_only(CallError, data))
+
+
+def _noted(data: dict[str, JSON]) -> dict[str, JSON]:
+    """Read what the client worked out; what else a later one may know of an answer is passed over."""
+    noted: dict[str, JSON] = {}
+    for name in ("fingerprint", "question"):
+        found = _text(data, name)
+        if found is not None:
+            if len(found) > HASH_LENGTH:
+                raise RecordError(f"{name}: longer than {HASH_LENGTH} characters")
+            noted[name] = found
+    checks = data.get("checks")
+    if checks is not None:
+        if not isinstance(checks, dict):
+            raise RecordError("checks: not an object")
+        noted["checks"] = {name: checks[name] for name in Checks._fields if checks.get(name) is not None}
+        for name, value in noted["checks"].items():
+            if not isinstance(value, bool):
+                raise RecordError(f"checks.{name}: {value!r} is neither true nor false")
+    return noted
 
 
 def _only(of: type[Attempt | CallError], data: dict[str, JSON]) -> dict[str, JSON]:

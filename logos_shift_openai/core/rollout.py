@@ -8,14 +8,17 @@ but for a rollback. A clock that jumps back stands still until it has caught up:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from .agreement import log_apart
 from .config import SHARE_MAX
 from .findings import Look, look_at
 from .metrics import METRICS
 from .rollout_state import ENDED, Phase, State, Step, centre_of
-from .rollout_words import AGREEMENT, Scene, why_ended, why_hold, why_move
+from .rollout_words import AGREEMENT, Scene, agreement_counts, why_ended, why_hold, why_move
+from .spending import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from .policy import Policy
 
 Action = Literal["hold", "ramp", "promote", "roll_back"]
-Event = Literal["harm", "proven", "late", "alarm", "safe", "compared", "over"]
+Event = Literal["apart", "harm", "proven", "late", "alarm", "safe", "compared", "over"]
 
 
 class Move(NamedTuple):
@@ -36,6 +39,7 @@ class Move(NamedTuple):
 
 TABLE: Final[dict[Phase, dict[Event, Move]]] = {
     "shadow": {
+        "apart": Move("roll_back", "rolled_back"),
         "late": Move("roll_back", "rolled_back"),
         "compared": Move("ramp", "ramping"),
     },
@@ -105,7 +109,7 @@ def decide(policy: Policy, state: State, evidence: Evidence, now: float) -> Deci
     if state.phase == "paused" or state.phase in ENDED:
         return Decision("hold", None, why_ended(state), state, state.seen)
     goal = SHARE_MAX if state.phase == "held_back" else policy.next_share(state.share)
-    look = look_at(policy, evidence, goal)
+    look = look_at(policy, evidence, goal, part_of(state.number, state.proven) if policy.spend else 1.0)
     if look.crooked and state.phase != "shadow" and state.alarm is None:
         state = replace(state, alarm=look.crooked[0])
     scene = Scene(policy, state, evidence, look, goal)
@@ -120,7 +124,14 @@ def _next_is_safe(scene: Scene) -> bool:
     return waited and scene.state.alarm is None and not scene.look.behind
 
 
+def _apart(scene: Scene) -> bool:
+    """Tell whether the outputs are proven to agree less than the policy wants, at this look or an earlier one."""
+    least = scene.policy.least_agreement
+    return least > 0 and log_apart(agreement_counts(scene.evidence), least) >= -math.log(scene.policy.alpha)
+
+
 _EVENTS: Final[dict[Event, Callable[[Scene], bool]]] = {
+    "apart": _apart,
     "harm": lambda scene: scene.look.harmful,
     "proven": lambda scene: scene.goal == SHARE_MAX and scene.look.missing is None and _next_is_safe(scene),
     "late": lambda scene: scene.state.seen - scene.state.started >= scene.policy.deadline_seconds,

@@ -59,6 +59,8 @@ class State:
         run: Whose evidence counts, from 1.
         alarm: Why the split cannot be trusted; None when it can.
         paused_from: The phase to go back to, while it is paused.
+        number: The how many-th rollout of its dataset it is.
+        proven: How many before it were promoted by proof, as far as they shared one alpha; see `core.spending`.
     """
 
     phase: Phase
@@ -68,6 +70,8 @@ class State:
     run: int = 1
     alarm: str | None = None
     paused_from: Phase | None = None
+    number: int = 1
+    proven: int = 0
 
     @property
     def step(self) -> Step:
@@ -93,7 +97,7 @@ class State:
         steps = [
             {"share": one.share, "since": one.since, "centres": dict(one.centres), "run": one.run} for one in self.steps
         ]
-        names = ("phase", "started", "seen", "run", "alarm", "paused_from")
+        names = ("phase", "started", "seen", "run", "alarm", "paused_from", "number", "proven")
         return {**{name: getattr(self, name) for name in names}, "steps": steps}
 
 
@@ -138,11 +142,15 @@ def state_from(data: object, path: str = "") -> State:
         run=at.take("run", whole, default=1),
         alarm=at.take("alarm", maybe(text), default=None),
         paused_from=at.take("paused_from", maybe(one_of(*get_args(Phase))), default=None),
+        number=at.take("number", whole, default=1),
+        proven=at.take("proven", whole, default=0),
     )
     at.done()
     before = f"{path}." if path else ""
     if not state.steps:
         raise ConfigError(f"{before}steps: there is none")
+    if state.proven >= state.number:
+        raise ConfigError(f"{before}proven: {state.proven} is not below the number {state.number}")
     if (state.phase == "paused") != (state.paused_from is not None):
         raise ConfigError(f"{before}paused_from: {shown(state.paused_from)} does not fit the phase {state.phase}")
     return state

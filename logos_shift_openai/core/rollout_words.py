@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from .agreement import standing
 from .config import SHARE_MAX
 from .metrics import METRICS
 from .sample_ratio import ALARM_ALPHA
@@ -68,11 +70,21 @@ def why_hold(scene: Scene) -> str:
         return f"promoted; {old} stay on the old model for another {left}, to see whether it was better after all"
     if look.behind:
         waits = "; ".join(_waiting(one, look.needed) for one in look.behind)
-        return f"held at {here}: not yet proven safe for {goal}: {waits}"
+        return f"held at {here}: not yet proven safe for {goal}: {waits}{_spent(scene)}"
     if scene.goal == SHARE_MAX and look.missing is not None:
         return f"held at {here}: {look.missing}"
     wait = _time(policy.least_seconds(state.share) - state.waited)
     return f"held at {here}: proven safe for {goal}, but every step takes its time: {wait} more"
+
+
+def _spent(scene: Scene) -> str:
+    if not scene.policy.spend or scene.goal != SHARE_MAX:
+        return ""
+    state, times = scene.state, "time" if scene.state.proven == 1 else "times"
+    return (
+        f" (rollout {state.number} of its dataset, promoted by proof {state.proven} {times} before; "
+        f"all of them share one chance of {scene.policy.alpha_promote:g})"
+    )
 
 
 def _harm(scene: Scene) -> str:
@@ -105,11 +117,27 @@ def _safe(scene: Scene) -> str:
     return f"{steps}: it is proven that the whole stays within the margin there ({shown})"
 
 
+def agreement_counts(evidence: Evidence) -> dict[int, int]:
+    """Count the compared pairs by their score, in steps of the grid."""
+    counts: Counter[int] = Counter()
+    for cell, count in evidence.of(AGREEMENT).items():
+        counts[cell.score] += count
+    return dict(counts)
+
+
 def _compared(scene: Scene) -> str:
-    mean = scene.evidence.mean(AGREEMENT, "candidate")
-    told = "" if mean is None else f", the outputs agree in {mean:.1%} of them"
-    pairs = scene.evidence.units(AGREEMENT, "candidate")
-    return f"from the shadow to {percent(scene.goal)}: {pairs} calls are compared{told}"
+    found = standing(agreement_counts(scene.evidence), scene.policy.alpha)
+    told = "" if found.mean is None else f", the outputs agree in {found.mean:.1%} of them"
+    return f"from the shadow to {percent(scene.goal)}: {found.pairs} calls are compared{told}"
+
+
+def _apart(scene: Scene) -> str:
+    found = standing(agreement_counts(scene.evidence), scene.policy.alpha)
+    least, alpha = f"{scene.policy.least_agreement:.1%}", f"{scene.policy.alpha:.3g}"
+    return (
+        f"rolled back in the shadow: the outputs agree in {found.mean or 0:.1%} of {found.pairs} compared calls, "
+        f"proven to be below the {least} that are wanted (by luck alone this has a chance of at most {alpha})"
+    )
 
 
 def _over(scene: Scene) -> str:
@@ -117,6 +145,7 @@ def _over(scene: Scene) -> str:
 
 
 _MOVES: Final[dict[str, Callable[[Scene], str]]] = {
+    "apart": _apart,
     "harm": _harm,
     "proven": _proven,
     "late": _late,

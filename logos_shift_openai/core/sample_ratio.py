@@ -9,15 +9,17 @@ Lindon, Malek, *Anytime-valid inference for multinomial count data*, NeurIPS 202
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from .config import SHARE_MAX
+from .evidence import Group
 from .wealth import log_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .evidence import Cell
+    from .evidence import Cell, Draw
+    from .records import Variant
 
 ALARM_ALPHA: Final = 0.001
 FACTORS: Final = (0.5, 0.8, 0.95, 1.05, 1.25, 2.0)
@@ -30,11 +32,26 @@ def log_ratio_wealth(counts: Mapping[Cell, int]) -> float:
     Args:
         counts: Cells of one metric; their scores and centres do not matter.
     """
-    parts: list[list[float]] = [[] for _ in FACTORS]
+    groups: dict[Group, dict[int, int]] = {}
     for cell, count in counts.items():
-        if cell.after < cell.share < SHARE_MAX:
-            chance = float(cell.draw.chance)
-            for part, factor in zip(parts, FACTORS, strict=True):
-                gain = -math.log1p(chance * (factor - 1))
-                part.append(count * (gain + math.log(factor) if cell.variant == "candidate" else gain))
+        groups.setdefault(Group(*cell[1:5]), {})[cell.score] = count
+    return log_ratio_wealth_of(groups)
+
+
+def log_ratio_wealth_of(groups: Mapping[Group, Mapping[int, int]]) -> float:
+    """Give the same of counts by score, group by group, as `Evidence.groups` has them."""
+    parts: list[list[float]] = [[] for _ in FACTORS]
+    for group, counts in groups.items():
+        if group.says:
+            units = sum(counts.values())
+            for part, gain in zip(parts, _gains(group.draw, group.variant), strict=True):
+                part.append(units * gain)
     return log_mean([math.fsum(part) for part in parts])
+
+
+@lru_cache(maxsize=1024)
+def _gains(draw: Draw, variant: Variant) -> tuple[float, ...]:
+    """Give what one unit of a variant adds to the logarithm, for each factor."""
+    chance = float(draw.chance)
+    gains = ((factor, -math.log1p(chance * (factor - 1))) for factor in FACTORS)
+    return tuple(gain + math.log(factor) if variant == "candidate" else gain for factor, gain in gains)

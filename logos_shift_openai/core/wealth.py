@@ -23,14 +23,14 @@ Kelly, *A new interpretation of information rate*, 1956; Ville, *Etude critique 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
+from operator import mul
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .config import SHARE_MAX
-from .evidence import GRID, Draw
+from .evidence import GRID, Draw, Group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .evidence import Cell
     from .records import Variant
@@ -40,7 +40,7 @@ LEGAL_PART: Final = 0.9
 
 _HALVINGS: Final = 48
 _EDGE: Final = 0.5 / GRID  # Kelly's rule wants a rate that is neither 0 nor 1
-_HARM_WEIGHTS: Final = (0.42, 0.48, 0.1)
+_HARM_WEIGHTS: Final = (0.46, 0.46, 0.08)
 _MARGIN_WEIGHTS: Final = (0.6, 0.4)
 _TOTAL_FAILURE: Final = 0.9
 
@@ -151,6 +151,31 @@ def steps(claim: Claim, draw: Draw, centre: int, variant: Variant, score: int) -
     return tuple(math.log1p(fraction * x) for fraction in fractions(claim, draw, centre))
 
 
+class _Logs(dict[int, float]):
+    """What `steps` gives for one fraction of a claim in one group, by score."""
+
+    def __init__(self, claim: Claim, group: Group, bet: int) -> None:
+        super().__init__()
+        self._steps = partial(steps, claim, group.draw, group.centre, group.variant)
+        self._bet = bet
+
+    def __missing__(self, score: int) -> float:
+        found = self[score] = self._steps(score)[self._bet]
+        return found
+
+
+@lru_cache(maxsize=1024)
+def _tables(claim: Claim, group: Group) -> tuple[_Logs, ...]:
+    return tuple(_Logs(claim, group, bet) for bet in range(len(claim.effects)))
+
+
+@lru_cache(maxsize=512)
+def _grown(claim: Claim, group: Group, scores: tuple[int, ...], counts: tuple[int, ...]) -> tuple[float, ...]:
+    """Give the logarithm by which each bet has grown over a group; kept, since in most of them nothing is new."""
+    # fsum is exact, so the order in which the scores come cannot be seen even in the last bit.
+    return tuple(math.fsum(map(mul, counts, map(table.__getitem__, scores))) for table in _tables(claim, group))
+
+
 def log_wealth(claim: Claim, counts: Mapping[Cell, int]) -> float:
     """Give the natural logarithm of the wealth against a claim.
 
@@ -158,13 +183,19 @@ def log_wealth(claim: Claim, counts: Mapping[Cell, int]) -> float:
         claim: What is bet against.
         counts: Cells of one metric. Those drawn with certainty (share 0 or 100 %) say nothing and are left out.
     """
-    parts: list[list[float]] = [[math.log(weight)] for weight in claim.weights]
+    groups: dict[Group, dict[int, int]] = {}
     for cell, count in counts.items():
-        if cell.after < cell.share < SHARE_MAX:
-            grown = steps(claim, cell.draw, cell.centre, cell.variant, cell.score)
-            for part, step in zip(parts, grown, strict=True):
-                part.append(count * step)
-    # fsum is exact, so the order in which the cells come cannot be seen even in the last bit.
+        groups.setdefault(Group(*cell[1:5]), {})[cell.score] = count
+    return log_wealth_of(claim, groups)
+
+
+def log_wealth_of(claim: Claim, groups: Mapping[Group, Mapping[int, int]]) -> float:
+    """Give the same of counts by score, group by group, as `Evidence.groups` has them."""
+    parts: list[list[float]] = [[math.log(weight)] for weight in claim.weights]
+    for group, counts in groups.items():
+        if group.says:
+            for part, grown in zip(parts, _grown(claim, group, tuple(counts), tuple(counts.values())), strict=True):
+                part.append(grown)
     return log_sum([math.fsum(part) for part in parts])
 
 
@@ -172,6 +203,11 @@ def log_sum(logs: list[float]) -> float:
     """Give log(sum of exp) of some logarithms without overflow."""
     top = max(logs)
     return top + math.log(math.fsum(math.exp(one - top) for one in logs))
+
+
+def log_mixed(logs: list[float], weights: Sequence[float]) -> float:
+    """Give log(sum of weight times exp) of some logarithms: several wealths by their parts of one first stake."""
+    return log_sum([math.log(weight) + one for weight, one in zip(weights, logs, strict=True)])
 
 
 def log_mean(logs: list[float]) -> float:

@@ -14,15 +14,19 @@ import msgspec
 from .api import (
     calls,
     config,
+    datasets,
     experiments,
     feedback,
     keys,
+    notifications,
     operation,
     overview,
     prices,
     records,
     redaction,
+    rollouts,
     session,
+    tuning,
 )
 from .api.exchange import ApiError
 from .api.gate import Gate, Preflight, send_answer
@@ -41,9 +45,13 @@ ENDPOINTS: Final = (
     *calls.ENDPOINTS,
     *experiments.ENDPOINTS,
     *overview.ENDPOINTS,
+    *tuning.ENDPOINTS,
+    *rollouts.ENDPOINTS,
+    *datasets.ENDPOINTS,
     *prices.ENDPOINTS,
     *redaction.ENDPOINTS,
     *keys.ENDPOINTS,
+    *notifications.ENDPOINTS,
     *session.ENDPOINTS,
     *operation.ENDPOINTS,
 )

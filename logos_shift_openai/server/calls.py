@@ -12,6 +12,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
 from .feedback import SUCCESS_FROM, Score, feedback_about, scores
+from .prices import Prices, read_prices
 from .store.database import store_of
 from .store.rows import NO_BODIES, Row, bodies_of, head_of
 from .store.schema import call_bodies, calls
@@ -68,7 +69,9 @@ def with_feedback(connection: Connection, heads: list[Row]) -> list[Row]:
 
 
 def find_call(connection: Connection, call_id: str) -> Row | None:
-    """Find one call with its bodies, attempts, all its feedback and the ids of its children.
+    """Find one call with its bodies, attempts, cost, all its feedback and the ids of its children.
+
+    Its `cost` is in dollars, for the answer that was given; null where its tokens or their price are not known.
 
     A call whose bodies are not kept any more has null for its request and response; one whose client left them behind,
     as the config's sampling asked it to, has `bodies: False` besides.
@@ -94,9 +97,16 @@ def find_call(connection: Connection, call_id: str) -> Row | None:
         **head,
         **bodies_of(_pack(connection, row)),
         "children": list(connection.scalars(children)),
+        "cost": cost_of(read_prices(connection), head),
         "feedback": _feedback(scores(connection, [head]).get(head["id"])),
         "said": feedback_about(connection, head),
     }
+
+
+def cost_of(prices: Prices, head: Row) -> float | None:
+    """Give what a call cost in dollars; None where its tokens or their price are not known."""
+    tokens = (head["tokens_in"], head["tokens_out"], head["tokens_cached"])
+    return prices.cost(head["served_model"] or head["requested_model"], head["served_provider"], head["at"], tokens)
 
 
 def calls_since(connection: Connection, cursor: Cursor) -> list[Row]:

@@ -18,6 +18,7 @@ from logos_shift_openai.core.config import Config, ConfigError, config_from
 from logos_shift_openai.core.redaction import Redaction
 
 from .experiments import Document, ExperimentError, config_path, read_config
+from .rollout_guard import refuse_under_way
 from .store.schema import configs
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def change_config(
 
     Raises:
         ConfigError: the changed document would be refused by clients; nothing was written.
-        ExperimentError: another version is live than the one expected, or the change itself says so.
+        ExperimentError: another version is live than the one expected, the change itself says so, or it is about an
+            experiment whose rollout is under way.
     """
     for _ in range(_TRIES):
         with store.writing() as connection:
@@ -127,8 +129,11 @@ def change_within(
     by_key: str | None = None,
     expected: int | None = None,
     at_least: int = 1,
+    by_rollout: bool = False,
 ) -> tuple[Version, _T] | None:
     """Make the next version in a writer's transaction, with whatever else is written there; as `change_config`.
+
+    With `by_rollout` the change is a rollout's own, which may set what nobody else may.
 
     Returns:
         None where another writer has just taken the version: the transaction is to be undone and begun again.
@@ -140,7 +145,9 @@ def change_within(
     document["version"] = version = max(before.version + 1, at_least)
     result = change(document)
     document["version"] = version
-    checked(document)
+    after = checked(document)
+    if not by_rollout:
+        refuse_under_way(connection, config_from(json.loads(before.document)), after)
     # ASCII, so that no text in it can be one that an engine does not keep
     text = json.dumps(document, ensure_ascii=True, allow_nan=False)
     made = Version(version, text, now, by_key, why)

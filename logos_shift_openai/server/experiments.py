@@ -14,18 +14,21 @@ import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from logos_shift_openai.core.config import Config, ConfigError, Experiment, State, config_from, parse_config
 
 from .file_lock import LockBusyError, hold_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    Check = Callable[[Config, Config], None]
 
 _LOCK_SECONDS: Final = 10.0
 _SALT_BYTES: Final = 16
+_T = TypeVar("_T")
 Document = dict[str, Any]
 """A config document as read from JSON."""
 
@@ -54,6 +57,7 @@ class Plan:
         drop: Parameters left out for the candidate.
         rename: Parameters it knows by another name.
         set: Parameters with values of its own.
+        examples: `index` and `count` of the examples in its prompt; None for none.
     """
 
     key: str
@@ -67,6 +71,7 @@ class Plan:
     drop: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     set: Mapping[str, Any] = field(default_factory=dict)
+    examples: Mapping[str, Any] | None = None
 
 
 def config_path(home: Path) -> Path:
@@ -94,22 +99,31 @@ def new_salt() -> str:
     return secrets.token_hex(_SALT_BYTES)
 
 
-def start(home: Path, plan: Plan) -> Experiment:
-    """Start an experiment of the embedded config; as `start_in`."""
-    with _change(home) as document:
-        return start_in(document, plan, new_salt())
+def change_file(home: Path, change: Callable[[Document], _T], check: Check | None = None) -> _T:
+    """Change the embedded config.
+
+    Args:
+        home: Its home folder.
+        change: Changes the document in place.
+        check: Asked before anything is written, with the config as it is and as it would be; refuses by raising.
+    """
+    with _change(home, check) as document:
+        return change(document)
 
 
-def set_share(home: Path, key: str, share: int) -> Experiment:
-    """Set the candidate's part of an experiment of the embedded config; as `share_in`."""
-    with _change(home) as document:
-        return share_in(document, key, share)
+def start(home: Path, plan: Plan, check: Check | None = None) -> Experiment:
+    """Start an experiment of the embedded config; as `start_in` and `change_file`."""
+    return change_file(home, lambda document: start_in(document, plan, new_salt()), check)
 
 
-def set_state(home: Path, key: str, state: State) -> Experiment:
-    """Pause, resume or stop an experiment of the embedded config; as `state_in`."""
-    with _change(home) as document:
-        return state_in(document, key, state)
+def set_share(home: Path, key: str, share: int, check: Check | None = None) -> Experiment:
+    """Set the candidate's part of an experiment of the embedded config; as `share_in` and `change_file`."""
+    return change_file(home, lambda document: share_in(document, key, share), check)
+
+
+def set_state(home: Path, key: str, state: State, check: Check | None = None) -> Experiment:
+    """Pause, resume or stop an experiment of the embedded config; as `state_in` and `change_file`."""
+    return change_file(home, lambda document: state_in(document, key, state), check)
 
 
 def start_in(document: Document, plan: Plan, salt: str) -> Experiment:
@@ -131,7 +145,7 @@ def start_in(document: Document, plan: Plan, salt: str) -> Experiment:
             f"experiment {plan.key} is running already; change its share, or stop it before it is started anew"
         )
     experiments[:] = [one for one in experiments if one is not before]
-    # In front: the first experiment that is about a call takes it, even a stopped one.
+    # In front: the first experiment that is about a call takes it.
     experiments.insert(0, _planned(plan, salt if before is None else before["salt"]))
     started, *others = config_from(document).experiments
     _refuse_overlap(started, others)
@@ -167,17 +181,26 @@ def state_in(document: Document, key: str, state: State) -> Experiment:
     return _experiment(config_from(document), key)
 
 
+def overlapping(one: Experiment, other: Experiment) -> bool:
+    """Tell whether a call can belong to both experiments, as far as their patterns spell it out."""
+    datasets = {one.dataset, other.dataset}
+    same_dataset = len(datasets) == 1 or "*" in datasets
+    return same_dataset and any(_meet(ours, theirs) for ours in one.match for theirs in other.match)
+
+
 @contextmanager
-def _change(home: Path) -> Iterator[Document]:
+def _change(home: Path, check: Check | None) -> Iterator[Document]:
     """Give the document to be changed, and write it at the end of the block; an exception leaves the file."""
     path = config_path(home)
     try:
         home.mkdir(parents=True, exist_ok=True)
         with hold_lock(home / "lock", _LOCK_SECONDS):
-            version = read_config(home).version
+            before = read_config(home)
             document = json.loads(path.read_bytes()) if path.exists() else {}
-            document["version"] = version + 1
+            document["version"] = before.version + 1
             yield document
+            if check is not None:
+                check(before, config_from(document))
             _write(path, document)
     except LockBusyError as error:
         raise ExperimentError(str(error)) from None
@@ -210,6 +233,8 @@ def _planned(plan: Plan, salt: str) -> Document:
         candidate["provider"] = plan.provider
     if params:
         candidate["params"] = params
+    if plan.examples is not None:
+        candidate["examples"] = dict(plan.examples)
     return {
         "key": plan.key,
         "dataset": plan.dataset,
@@ -239,10 +264,7 @@ def _experiment(config: Config, key: str) -> Experiment:
 def _refuse_overlap(started: Experiment, others: list[Experiment]) -> None:
     """Refuse calls that a running or paused experiment has: only the first one would ever see them."""
     for other in others:
-        datasets = {started.dataset, other.dataset}
-        same_dataset = len(datasets) == 1 or "*" in datasets
-        same_model = any(_meet(one, two) for one in started.match for two in other.match)
-        if other.state != "stopped" and same_dataset and same_model:
+        if other.state != "stopped" and overlapping(started, other):
             raise ExperimentError(
                 f"experiment {other.key} is {other.state} and about the same calls "
                 f"(dataset {other.dataset}, model {', '.join(other.match)}); stop it first"

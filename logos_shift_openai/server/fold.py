@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, select
 
 from .dictionaries import train_due
+from .drawn import Drawn
 from .store.database import StoreConflictError
 from .store.evidence import Deltas, calls_locked, fold_deltas, rescore
 from .store.schema import calls, evidence_deltas, feedback
@@ -88,6 +89,7 @@ def mend_since(store: Store, since: int) -> int:
             return 0
         mended = rescore(connection, deltas, seeds.values())
         deltas.write(connection)
+        Drawn.read(connection).write(connection, (), deltas.changed)
     return mended
 
 

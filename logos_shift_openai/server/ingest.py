@@ -9,7 +9,7 @@ from the rows that the insert returned, in the same transaction.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,13 +18,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from logos_shift_openai.core.records import RecordError
 
+from .drawn import Drawn
 from .keeping import Keeping
+from .shadows import keep_shadows
 from .store.database import StoreConflictError, store_of
 from .store.evidence import Deltas, calls_locked, rescore
 from .store.hot_insert import insert_new
 from .store.lines import read
 from .store.rows import FeedbackRow, Head
 from .store.schema import call_bodies, calls, feedback, refused
+from .store.shadow_rows import ShadowRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +74,7 @@ class Batch:
 
     calls: dict[str, tuple[Head, bytes | None]]
     said: dict[str, FeedbackRow]
+    shadows: dict[str, ShadowRow] = field(default_factory=dict)
 
 
 def ingest(store: Store, lines: Sequence[bytes], now: int) -> Receipt:
@@ -112,7 +116,7 @@ def ingest_within(connection: Connection, lines: Sequence[bytes], now: int) -> R
             continue
         try:
             record = read(line, received)
-            kept.check(record if isinstance(record, FeedbackRow) else record[0], now)
+            kept.check(record[0] if isinstance(record, tuple) else record, now)
         except RecordError as error:
             refusals.append(Refusal(number, _id_in(line), str(error)))
         except Exception as error:  # noqa: BLE001 - a line that a reader stumbles over must not stop the others
@@ -121,6 +125,8 @@ def ingest_within(connection: Connection, lines: Sequence[bytes], now: int) -> R
             records += 1
             if isinstance(record, FeedbackRow):
                 batch.said.setdefault(record.id, record)
+            elif isinstance(record, ShadowRow):
+                batch.shadows.setdefault(record.id, record)
             else:
                 batch.calls.setdefault(record[0].id, record)
     new = keep(connection, batch, received)
@@ -141,23 +147,37 @@ def keep(connection: Connection, batch: Batch, now: int) -> int:
     """
     codec = store_of(connection).codec
     codec.refresh(connection)
+    drawn = Drawn.read(connection)
     for head, _pack in batch.calls.values():
+        drawn.note(head, head.rest)
         head.rest = codec.pack_rest(head.dataset, head.rest)
     new = insert_new(connection, calls, [_row(head) for head, _pack in batch.calls.values()])
     heads = [batch.calls[call_id][0] for call_id in sorted(new)]
     _keep_bodies(connection, [(head, batch.calls[head.id][1]) for head in heads], now)
     new_said = insert_new(connection, feedback, [_row(one) for one in batch.said.values()])
-    count_new(connection, heads, [batch.said[one] for one in new_said])
-    return len(new) + len(new_said)
+    count_new(connection, heads, [batch.said[one] for one in new_said], drawn)
+    return len(new) + len(new_said) + (keep_shadows(connection, batch.shadows.values()) if batch.shadows else 0)
 
 
-def count_new(connection: Connection, heads: list[Head], said: list[FeedbackRow]) -> None:
-    """Add to the evidence what was just inserted, within the transaction that did it."""
+def count_new(connection: Connection, heads: list[Head], said: list[FeedbackRow], drawn: Drawn | None = None) -> None:
+    """Add to the evidence what was just inserted, within the transaction that did it.
+
+    Args:
+        connection: A writer's connection.
+        heads: Calls that are new, each with its `rest` packed.
+        said: Feedback that is new.
+        drawn: What the calls say to open rollouts; None where nobody noted it.
+    """
+    if drawn is None:
+        drawn, codec = Drawn.read(connection), store_of(connection).codec
+        for head in heads:
+            drawn.note(head, codec.unpack_rest(connection, head.rest))
     deltas = Deltas()
     deltas.add_calls(heads)
     scored = {one.call_id for one in said if one.value is not None or one.label is not None}
     _score(connection, deltas, heads, scored)
     deltas.write(connection)
+    drawn.write(connection, [head.id for head in heads], deltas.changed)
 
 
 def _keep_bodies(connection: Connection, found: list[tuple[Head, bytes | None]], now: int) -> None:

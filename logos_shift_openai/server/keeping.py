@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from logos_shift_openai.core.records import RecordError
 
 from .store.rows import Head
+from .store.shadow_rows import ShadowRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -38,11 +39,11 @@ class Keeping:
         rows = connection.exec_driver_sql("SELECT dataset, days FROM retention").all()
         return cls({row.dataset: row.days for row in rows})
 
-    def check(self, record: Head | FeedbackRow, now: int) -> None:
+    def check(self, record: Head | FeedbackRow | ShadowRow, now: int) -> None:
         """Make sure that a record is not past its time.
 
         Args:
-            record: A call; or a feedback, whose dataset is not known: it may be as old as any call.
+            record: A call, a shadow; or a feedback, whose dataset is not known: it may be as old as any call.
             now: Milliseconds since 1970.
 
         Raises:
@@ -50,7 +51,7 @@ class Keeping:
         """
         if not self.days:
             return
-        if isinstance(record, Head):
+        if isinstance(record, (Head, ShadowRow)):
             whose, days = f"calls of {record.dataset!r} are", self.days.get(record.dataset, self.days.get(ANY))
         else:
             whose, days = "feedback is", self._longest()

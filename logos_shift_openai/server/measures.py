@@ -1,23 +1,29 @@
-"""Measure the calls of an experiment: scores by metric from the heads in the store, read in parts of bounded size.
+"""Measure the calls of an experiment: scores by metric from their heads, and the evidence that they are counted as.
 
 An answer that the baseline had to give for the candidate is the candidate's failure (intention to treat): it counts in
-`fallbacks` and in `errors`. A call that failed is as slow as the cap. What a metric needs and the call does not have
-(feedback, the time to the first token) leaves that score out.
+`fallbacks` and in `errors`, and the JSON that was asked for was not given. A call that failed is as slow as the cap.
+What a metric needs and the call does not have (feedback, the time to the first token, a price) leaves that score out.
+The cost of a call is that of the answer that was given; what is charged for an attempt that failed, nobody says.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from sqlalchemy import Connection, and_, or_, select
 
-from logos_shift_openai.core.booking import Booking, ScoredCall
-from logos_shift_openai.core.evidence import GRID
+from logos_shift_openai.core.booking import Booking, ScoredCall, milliseconds
+from logos_shift_openai.core.evidence import GRID, ScoreError
+from logos_shift_openai.core.metrics import metric_of
 from logos_shift_openai.core.records import Unit
+from logos_shift_openai.core.regenerated import REGENERATED, with_regenerated
 
+from .prices import read_prices
 from .store.database import store_of
-from .store.rows import Rest
+from .store.rollout_counts import counted, generation_of
+from .store.rows import Rest, checks_in
 from .store.schema import calls
 
 if TYPE_CHECKING:
@@ -29,38 +35,60 @@ if TYPE_CHECKING:
     from logos_shift_openai.core.policy import Policy
     from logos_shift_openai.core.rollout_state import State
 
-MEASURED: Final = ("success", "errors", "fallbacks", "latency", "first_token")
+    from .prices import Prices
+    from .store.rows import Row
+
+MEASURED: Final = (
+    *("success", "errors", "fallbacks", "valid", "refusals", "cut", "regenerated"),
+    *("latency", "slow", "first_token", "cost"),
+)
 """The metrics that a store has of calls by itself."""
 
 _PART: Final = 1_000
-_COLUMNS: Final = tuple(
+COLUMNS: Final = tuple(
     calls.c[name]
-    for name in ("id", "at", "assigned", "served", "error_type", "duration_ms", "first_token_ms", "score", "rest")
+    for name in (
+        *("id", "at", "requested_model", "served_model", "assigned", "served", "error_type", "duration_ms"),
+        *("first_token_ms", "tokens_in", "tokens_out", "tokens_cached", "score", "rest"),
+    )
 )
 _rest: Final = msgspec.json.Decoder(Rest).decode
 
 
 def evidence_of(connection: Connection, experiment: str, policy: Policy, state: State, now: float) -> Evidence:
-    """Count the evidence of a rollout's present run from its calls.
+    """Read the evidence of a rollout's present run, as far as it was counted (see `counting`).
 
     Args:
         connection: A reader's connection.
         experiment: Its key.
         policy: What is measured, and the caps.
         state: Where the rollout stands.
-        now: Unix seconds.
+        now: Unix seconds; looked at where the run was not counted yet, and the calls are read for it.
     """
+    there = counted(connection, experiment) if kept_as_counts(policy) else None
+    if there is not None and there.generation == generation_of(policy, state):
+        return there.tally.evidence(state)
+    return recounted(connection, experiment, policy, state, now)
+
+
+def recounted(connection: Connection, experiment: str, policy: Policy, state: State, now: float) -> Evidence:
+    """Count the same from the calls themselves, about 15 us each."""
     booking = Booking(state)
-    for call in scored_calls(connection, experiment, policy, booking.since):
+    found = scored_calls(connection, experiment, policy, booking.since / 1000)
+    again = next((one for one in policy.guarded if one.metric == REGENERATED), None)
+    if again is not None:
+        found = with_regenerated(found, again.score(0) / GRID, again.score(1) / GRID, now)
+    for call in found:
         booking.add(call)
     return booking.evidence(now)
 
 
 def scored_calls(connection: Connection, experiment: str, policy: Policy, since: float) -> Iterator[ScoredCall]:
-    """Read the calls that were drawn, by (at, id), from a time on in Unix seconds."""
-    codec = store_of(connection).codec
-    after = (int(since * 1000), "")
-    query = select(*_COLUMNS).where(calls.c.experiment == experiment, calls.c.assigned.is_not(None))
+    """Read the calls that were drawn, by (at, id) and in parts, from a time on in Unix seconds."""
+    codec, scorer = store_of(connection).codec, Scorer(policy)
+    prices = read_prices(connection) if "cost" in scorer.metrics else None
+    after = (milliseconds(since), "")
+    query = select(*COLUMNS).where(calls.c.experiment == experiment, calls.c.assigned.is_not(None))
     while True:
         later = or_(calls.c.at > after[0], and_(calls.c.at == after[0], calls.c.id > after[1]))
         part = query.where(calls.c.at >= after[0], later).order_by(calls.c.at, calls.c.id).limit(_PART)
@@ -76,27 +104,75 @@ def scored_calls(connection: Connection, experiment: str, policy: Policy, since:
                 row["assigned"],
                 rest.share,
                 rest.bucket,
-                scores_of(policy, measured(row)),
+                {metric: score / GRID for metric, score in scorer(measured(row, rest, prices)).items()},
+                rest.question,
             )
         if len(rows) < _PART:
             return
         after = (rows[-1]["at"], rows[-1]["id"])
 
 
-def measured(row: RowMapping) -> dict[str, float]:
-    """Give what was measured of a call, in each metric's own unit."""
-    fallback = row["assigned"] == "candidate" and row["served"] == "baseline"
+def kept_as_counts(policy: Policy) -> bool:
+    """Tell whether a policy's metrics can be counted as calls come in; `regenerated` needs a call's later calls."""
+    return all(one.metric != REGENERATED for one in policy.guarded)
+
+
+def measured(row: RowMapping | Row, rest: Rest, prices: Prices | None = None) -> dict[str, float]:
+    """Give what was measured of a call, in each metric's own unit.
+
+    An answer that a confidence gate held back is no fallback: what the baseline said then is the system's answer.
+
+    Args:
+        row: Its row; at ingest the columns of its head, with no score yet.
+        rest: What lies packed beside them.
+        prices: What models cost; None where nobody asks for `cost`.
+    """
+    gated = rest.gate is not None and not rest.gate.passed
+    fallback = row["assigned"] == "candidate" and row["served"] == "baseline" and not gated
     failed = row["error_type"] is not None
+    checks = checks_in(rest.checks)
     values = {
         "errors": float(failed or fallback),
         "fallbacks": float(fallback),
         "latency": float("inf") if failed else row["duration_ms"],
         "first_token": float("inf") if failed else row["first_token_ms"],
+        "slow": float("inf") if failed else row["duration_ms"],
         "success": row["score"],
+        "valid": checks.valid and not fallback,
+        # What the baseline said in its place says nothing of how the candidate would have ended.
+        "refusals": None if fallback else checks.refused,
+        "cut": None if fallback else checks.cut,
     }
-    return {name: value for name, value in values.items() if value is not None}
+    if prices is not None:
+        model = row["served_model"] or row["requested_model"]
+        tokens = (row["tokens_in"], row["tokens_out"], row["tokens_cached"])
+        values["cost"] = prices.cost(model, rest.served_provider, row["at"], tokens)
+    # A client's clock may have said what cannot be; such a value is none.
+    return {name: float(value) for name, value in values.items() if value is not None and value >= 0}
 
 
-def scores_of(policy: Policy, values: Mapping[str, float]) -> dict[str, float]:
-    """Orient and cap what was measured: scores in [0, 1] for the metrics of a policy."""
-    return {one.metric: one.score(values[one.metric]) / GRID for one in policy.guarded if one.metric in values}
+class Scorer:
+    """Orient and cap what was measured for a policy: scores in steps of the grid.
+
+    What cannot be a score, as a time below 0, is left out.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.metrics = frozenset(one.metric for one in policy.guarded)
+        # Rates have few values, and what they score is remembered; quantities have a new one each time.
+        self._scores = [
+            (one.metric, one.score if metric_of(one.metric).capped else lru_cache(maxsize=64)(one.score))
+            for one in policy.guarded
+        ]
+
+    def __call__(self, values: Mapping[str, float]) -> dict[str, int]:
+        """Score what was measured of a call."""
+        scores = {}
+        for metric, score in self._scores:
+            value = values.get(metric)
+            if value is not None:
+                try:
+                    scores[metric] = score(value)
+                except ScoreError:
+                    continue
+        return scores

@@ -5,20 +5,15 @@ All of it is read from the evidence and from indexes, so it costs the same howev
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection, func, select
 
-from logos_shift_openai.core.config import config_from
-
-from .config_versions import live_config
 from .embedded import positions
-from .experiments import read_config
 from .keys import list_keys
-from .prices import list_prices
-from .rollouts import list_rollouts
+from .prices import read_prices
+from .rollouts import config_of, list_rollouts
 from .spending import Spending, rates, spending
 from .spool_folders import waiting
 from .statistics import Success, success_of
@@ -30,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from logos_shift_openai.core.config import Config, Experiment
+    from logos_shift_openai.core.config import Experiment
 
     from .rollouts import Rollout
     from .store.evidence import Key
@@ -124,7 +119,6 @@ class Overview:
     last_at: int | None
     feedback: Success
     spending: Spending
-    prices: int
     series: list[Point]
     datasets: list[DatasetLine]
     experiments: list[ExperimentLine]
@@ -144,14 +138,13 @@ def overview(connection: Connection, now: int, followers: Mapping[str, tuple[int
         followers: The config that each key asked this process with last, and when.
         home: The home folder whose config counts, where no server owns the store.
     """
-    config = _config(connection, home)
+    config = config_of(connection, home)
     everything = sums_by_key(connection)
     hour = now - now % HOUR_MS
     day = _total(sums_by_key(connection, since=hour - 23 * HOUR_MS).values())
     begun = connection.scalar(select(func.min(calls.c.at)))
     since = hour - _LATELY_DAYS * DAY_MS
     days = min(_LATELY_DAYS, max((now - (begun or now)) / DAY_MS, 1 / 24))
-    known = list_prices(connection)
     shares = {one.key: one.share / _FULL if one.state == "running" else 0.0 for one in config.experiments}
     lately = sums_by_key(connection, since=since)
     counted = connection.execute(select(refused.c.reason, refused.c.lines).order_by(refused.c.reason))
@@ -166,8 +159,7 @@ def overview(connection: Connection, now: int, followers: Mapping[str, tuple[int
         errors_lately=day.errors,
         last_at=connection.scalar(select(func.max(calls.c.at))),
         feedback=success_of(_total(everything.values())),
-        spending=spending(everything, lately, days, shares, rates(connection, known)),
-        prices=len(known),
+        spending=spending(everything, lately, days, shares, rates(connection, read_prices(connection))),
         series=_series(connection, hour - (SERIES_HOURS - 1) * HOUR_MS),
         datasets=_datasets(everything),
         experiments=[_line(one, rollouts.get(one.key)) for one in config.experiments],
@@ -177,10 +169,6 @@ def overview(connection: Connection, now: int, followers: Mapping[str, tuple[int
         refused=said,
         spool=spool,
     )
-
-
-def _config(connection: Connection, home: Path | None) -> Config:
-    return config_from(json.loads(live_config(connection).document)) if home is None else read_config(home)
 
 
 def _total(parts: Iterable[Sums]) -> Sums:
@@ -223,7 +211,6 @@ def _of_rollouts(rollouts: Iterable[Rollout]) -> Iterator[Waits]:
 
 _AT_REST: Final = {
     "paused": "the rollout is paused until somebody resumes it",
-    "held_back": "everything was shown that the policy asks for; a person is to promote it",
     "rolled_back": "the rollout was rolled back; look at why",
 }
 

@@ -1,63 +1,123 @@
-"""Prices of models: what tokens cost, by shell-style patterns of models' names.
+"""The price of a call: by the user's own table first, then by the data of `genai-prices`, which come with the package.
 
-Prices are told by whoever runs the server; none is known by itself, and what has no price costs nothing that is shown.
+Rule: no network, and no guess. A model at a provider of the user's own naming has a price only if the table or the data
+know that provider; what has none has no cost, and whoever asked for it says so. The data's prices of a day are kept
+as prices for a million tokens; very long prompts, which some models charge more for, are reckoned one by one.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+import json
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from .store.schema import prices
+from logos_shift_openai.core.prices import MILLION, Price, price_of, prices_from
+
+from .store.schema import meta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping
 
-_MILLION = 1_000_000
+ROW: Final = "prices"
+"""The row of `meta` that the user's own prices are kept in."""
+
+_PROBE: Final = 1_000
+_LONG: Final = 100_000
+_DAY: Final = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """The price of the models that a pattern fits, in US dollars for a million tokens.
+class Prices:
+    """Who knows what calls cost.
 
     Args:
-        model: A name, or a pattern such as `gpt-6.1-*`.
-        input: Tokens that were sent.
-        output: Tokens of the answer.
-        cached: Those of the sent ones that the provider had in its cache; None: as the others.
+        table: The user's own prices, by names or patterns of models.
     """
 
-    model: str
-    input: float
-    output: float
-    cached: float | None = None
+    def __init__(self, table: Mapping[str, Price]) -> None:
+        self.table = table
 
-    def cost(self, tokens_in: float, tokens_out: float, tokens_cached: float = 0) -> float:
-        """Reckon what tokens cost, in US dollars; the cached ones are among those sent."""
-        cached = self.input if self.cached is None else self.cached
-        return ((tokens_in - tokens_cached) * self.input + tokens_cached * cached + tokens_out * self.output) / _MILLION
+    def price(self, model: str, provider: str | None, at: int) -> Price | None:
+        """Find the price of a model on a day.
+
+        Args:
+            model: As it was asked for.
+            provider: The name that the client knows its endpoint by; None for that of the client itself.
+            at: Milliseconds since 1970.
+        """
+        return price_of(self.table, model) or _listed(model, provider, at // _DAY)
+
+    def has_own(self, model: str) -> bool:
+        """Tell whether the user's own table has a price of a model."""
+        return price_of(self.table, model) is not None
+
+    def cost(
+        self,
+        model: str | None,
+        provider: str | None,
+        at: int,
+        tokens: tuple[int | None, int | None, int | None],
+    ) -> float | None:
+        """Give the cost of an answer in dollars, None where its price or its tokens are not known.
+
+        Args:
+            model: Which one answered.
+            provider: As for `price`.
+            at: When, milliseconds since 1970.
+            tokens: In, out, and how many of those in came from a cache.
+        """
+        read, written, cached = tokens
+        if model is None or read is None:
+            return None
+        price = self.price(model, provider, at)
+        if price is None:
+            return None
+        if read > _LONG and not self.has_own(model):
+            return _reckoned(model, provider, at // _DAY, (read, written or 0, cached or 0))
+        return price.cost(read, written or 0, cached or 0)
 
 
-def list_prices(connection: Connection) -> list[Price]:
-    """List all prices, by their patterns."""
-    rows = connection.execute(select(prices).order_by(prices.c.model)).mappings()
-    return [Price(row["model"], row["input"], row["output"], row["cached"]) for row in rows]
+def read_prices(connection: Connection) -> Prices:
+    """Read the user's own prices out of a store.
+
+    Raises:
+        ConfigError: what is kept there is no table of prices.
+    """
+    kept = connection.scalar(select(meta.c.value).where(meta.c.name == ROW))
+    return Prices(prices_from(json.loads(kept)) if kept else {})
 
 
-def put_prices(connection: Connection, wanted: Iterable[Price]) -> None:
-    """Put these prices in the place of all there are; of two for one pattern the last one stays."""
-    connection.execute(delete(prices))
-    rows = [asdict(one) for one in {price.model: price for price in wanted}.values()]
-    if rows:
-        connection.execute(insert(prices), rows)
+def keep_prices(connection: Connection, table: Mapping[str, Price]) -> None:
+    """Keep the user's own prices in a store, in the place of those there."""
+    connection.execute(delete(meta).where(meta.c.name == ROW))
+    if table:
+        text = json.dumps({model: price.to_json() for model, price in table.items()})
+        connection.execute(insert(meta).values(name=ROW, value=text))
 
 
-def price_of(known: Sequence[Price], model: str | None) -> Price | None:
-    """Find the price of a model: by its very name, else by the longest pattern that fits."""
-    if model is None:
+@lru_cache(maxsize=4_096)
+def _listed(model: str, provider: str | None, day: int) -> Price | None:
+    """Find the price that the data have, per million tokens of a usual prompt."""
+    plain = _reckoned(model, provider, day, (_PROBE, 0, 0))
+    written = _reckoned(model, provider, day, (0, _PROBE, 0))
+    if plain is None or written is None or plain + written == 0:  # what is not sold by tokens stands there with 0
         return None
-    fitting = [one for one in known if one.model == model or fnmatchcase(model, one.model)]
-    return max(fitting, key=lambda one: (one.model == model, len(one.model), one.model), default=None)
+    cached = _reckoned(model, provider, day, (_PROBE, 0, _PROBE))
+    scale = MILLION / _PROBE
+    return Price(plain * scale, written * scale, None if cached is None else cached * scale)
+
+
+def _reckoned(model: str, provider: str | None, day: int, tokens: tuple[int, int, int]) -> float | None:
+    try:
+        import genai_prices  # noqa: PLC0415 - a hundred milliseconds and 30 MB that few commands need
+    except ImportError:  # it came with the extra; somebody has taken it out
+        return None
+    usage: Any = genai_prices.Usage(input_tokens=tokens[0], output_tokens=tokens[1], cache_read_tokens=tokens[2])
+    noon = datetime.fromtimestamp((day + 0.5) * _DAY / 1000, tz=timezone.utc)
+    try:
+        found = genai_prices.calc_price(usage, model, provider_id=provider, genai_request_timestamp=noon)
+    except (LookupError, ValueError):
+        return None
+    return float(found.total_price)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import Connection, delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .keeping import ANY
 from .store.partitions import DAY_MS, day_start_id, drop_days_before, make_partitions
-from .store.schema import call_bodies, calls, feedback
+from .store.schema import call_bodies, calls, feedback, shadows
 from .store.schema import retention as rules_table
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def enforce(store: Store, now: int) -> Removed:
     with store.reading() as connection:
         found = rules(connection)
         datasets = set(connection.scalars(select(calls.c.dataset).distinct())) if found else set()
+        datasets |= set(connection.scalars(select(shadows.c.dataset).distinct())) if found else set()
     if not store.is_sqlite:
         with store.writing() as connection:
             make_partitions(connection, now)
@@ -134,6 +135,10 @@ def _drop_days(store: Store, in_force: list[Rule], now: int, removed: Removed) -
             if table == "calls":
                 past = (calls.c.id >= day_start_id(0)) & (calls.c.id < day_start_id(last))
                 connection.execute(delete(feedback).where(feedback.c.call_id.in_(select(calls.c.id).where(past))))
+                connection.execute(delete(shadows).where(shadows.c.shadow_of.in_(select(calls.c.id).where(past))))
+            else:
+                old = (shadows.c.at < last * DAY_MS) & shadows.c.data.is_not(None)
+                connection.execute(update(shadows).where(old).values(data=None))
             removed.partitions += len(drop_days_before(connection, table, last))
 
 
@@ -144,7 +149,11 @@ def _drop_bodies(store: Store, dataset: str, before: int) -> int:
     while ids := _some(store, old & kept):
         with store.writing() as connection:
             connection.execute(delete(call_bodies).where(call_bodies.c.call_id.in_(ids)))
+            connection.execute(update(shadows).where(shadows.c.shadow_of.in_(ids)).values(data=None))
         removed += len(ids)
+    with store.writing() as connection:  # those whose calls never came
+        past = (shadows.c.dataset == dataset) & (shadows.c.at < before) & shadows.c.data.is_not(None)
+        connection.execute(update(shadows).where(past).values(data=None))
     return removed
 
 
@@ -157,8 +166,11 @@ def _drop_calls(store: Store, dataset: str, before: int) -> int:
             about = feedback.c.call_id.in_(ids) | feedback.c.call_id.in_(provider_ids)
             connection.execute(delete(feedback).where(about))
             connection.execute(delete(call_bodies).where(call_bodies.c.call_id.in_(ids)))
+            connection.execute(delete(shadows).where(shadows.c.shadow_of.in_(ids)))
             connection.execute(delete(calls).where(calls.c.id.in_(ids)))
         removed += len(ids)
+    with store.writing() as connection:  # those whose calls never came
+        connection.execute(delete(shadows).where(shadows.c.dataset == dataset, shadows.c.at < before))
     return removed
 
 

@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
-from .calls import Filters, conditions, with_feedback
+from .calls import Filters, conditions, cost_of, with_feedback
 from .excerpts import answered, asked, found_in
-from .prices import list_prices, price_of
+from .prices import Prices, read_prices
 from .store.database import store_of
 from .store.rows import Row, head_of, values_of
 from .store.schema import call_bodies, calls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from .prices import Price
 
 WINDOW: Final = 20_000
 """Calls among which one look searches by columns that are not indexed."""
@@ -82,7 +80,7 @@ def search_calls(connection: Connection, search: Search) -> Found:
         search: What is looked for.
     """
     limit = search.filters.limit or _MOST
-    known = list_prices(connection)
+    prices = read_prices(connection)
     floor = _floor(connection, search.filters) if _needs_window(search) else None
     budget = TEXT_ROWS if search.text is not None else COST_ROWS if search.dearer is not None else limit + 1
     rows = _rows(connection, search, floor, budget)
@@ -92,14 +90,14 @@ def search_calls(connection: Connection, search: Search) -> Found:
         if len(kept) == limit:
             found.next = (kept[-1]["at"], kept[-1]["id"])
             break
-        if _fits(connection, search, known, row, found):
+        if _fits(connection, search, prices, row, found):
             kept.append(row)
     else:
         if len(rows) == budget:
             found.next = (rows[-1]["at"], rows[-1]["id"])
         elif floor is not None:
             found.next = (floor, "")
-    found.calls = with_feedback(connection, [_shown(connection, search, known, row) for row in kept])
+    found.calls = with_feedback(connection, [_shown(connection, search, prices, row) for row in kept])
     return found
 
 
@@ -136,10 +134,10 @@ def _rows(connection: Connection, search: Search, floor: int | None, budget: int
 _BODY: Final = tuple(call_bodies.c[name] for name in ("codec", "data", "place"))
 
 
-def _fits(connection: Connection, search: Search, known: Sequence[Price], row: RowMapping, found: Found) -> bool:
+def _fits(connection: Connection, search: Search, prices: Prices, row: RowMapping, found: Found) -> bool:
     """Decide what columns cannot."""
     if search.dearer is not None:
-        cost = cost_of(known, row)
+        cost = cost_of(prices, _head(connection, row))
         if cost is None or cost < search.dearer:
             return False
     if search.text is None:
@@ -175,22 +173,18 @@ def _unescaped(pack: bytes) -> str:
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
-def cost_of(known: Sequence[Price], row: Row | RowMapping) -> float | None:
-    """Reckon what a call cost in US dollars; None where its model has no price or its tokens are not known."""
-    price = price_of(known, row["served_model"] or row["requested_model"])
-    if price is None or row["tokens_in"] is None:
-        return None
-    return price.cost(row["tokens_in"], row["tokens_out"] or 0, row["tokens_cached"] or 0)
-
-
-def _shown(connection: Connection, search: Search, known: Sequence[Price], row: RowMapping) -> Row:
-    head = head_of(row, store_of(connection).codec.unpack_rest(connection, row["rest"]))
-    head["cost"] = cost_of(known, row)
+def _shown(connection: Connection, search: Search, prices: Prices, row: RowMapping) -> Row:
+    head = _head(connection, row)
+    head["cost"] = cost_of(prices, head)
     if search.text is not None:
         head["match"] = _match(connection, row, search.text)
     if search.previews:
         head.update(_preview(connection, row["id"]))
     return head
+
+
+def _head(connection: Connection, row: RowMapping) -> Row:
+    return head_of(row, store_of(connection).codec.unpack_rest(connection, row["rest"]))
 
 
 def _preview(connection: Connection, call_id: str) -> dict[str, Any]:

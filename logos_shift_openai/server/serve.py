@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,13 +18,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .app import make_app
 from .config_versions import adopt_embedded
+from .datasets.keeping import editions_of
 from .dictionaries import train_due
 from .embedded import take_in
 from .fold import fold
 from .keys import create_first_key
+from .notifications.delivery import Delivery
 from .retention import retention
 from .rollouts import TICK_SECONDS, tick, tick_step
 from .service import Service
+from .tuners.step import TuningStep, workshop
 from .worker import StoreLease, Worker, holder_name
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from .limits import Limits
+    from .notifications.channels import Channel
     from .store.database import Store
     from .worker import Step
 
@@ -139,8 +144,10 @@ def make_service(
     no_auth: bool = False,
     cors_origins: Sequence[str] = (),
     background: bool = True,
-    dashboard: bool = True,
     home: Path | None = None,
+    channels: Sequence[Channel] = (),
+    dashboard: bool = True,
+    embedded: Path | None = None,
 ) -> Service:
     """Put a service together.
 
@@ -150,34 +157,48 @@ def make_service(
         no_auth: Whether everybody on this machine may do everything.
         cors_origins: Origins of web pages that may give feedback.
         background: Whether this process may do the background work.
+        home: Where editions lie, where bodies do not lie in S3; None for a server that makes none and tunes nothing.
+        channels: What notifications are told on.
         dashboard: Whether there are pages for people.
-        home: The home folder that the store belongs to, where no server owns it: its spool is taken in, and its
+        embedded: The home folder that the store belongs to, where no server owns it: its spool is taken in, and its
             `config.json` is what counts.
     """
-    worker = Worker(store, steps(home), StoreLease(store, holder_name())) if background else None
+    holder = holder_name()
+    shop = None if home is None else workshop(store, home, holder, lambda: time.time_ns() // 1_000_000)
+    tuning: list[tuple[str, Step]] = [] if shop is None else [("tuning", TuningStep(shop))]
+    work = [*steps(channels, embedded), *tuning]
+    worker = Worker(store, work, StoreLease(store, holder)) if background else None
     return Service(
         store,
         limits=limits,
         no_auth=no_auth,
         cors_origins=cors_origins,
         worker=worker,
+        shop=shop,
+        channels=channels,
+        editions=None if home is None else editions_of(store, home / "editions"),
         dashboard=dashboard,
-        home=home,
+        embedded=embedded,
     )
 
 
-def steps(home: Path | None = None) -> list[tuple[str, Step]]:
-    """List the background steps; with a home folder its spool and its config are seen to."""
-    shared: list[tuple[str, Step]] = [("fold", fold), ("dictionaries", train_due), ("retention", retention)]
-    if home is None:
+def steps(channels: Sequence[Channel] = (), embedded: Path | None = None) -> list[tuple[str, Step]]:
+    """List the background steps; of an embedded home the spool and the config are seen to, too."""
+    shared: list[tuple[str, Step]] = [
+        ("fold", fold),
+        ("dictionaries", train_due),
+        ("retention", retention),
+        ("notifications", Delivery(channels).step),
+    ]
+    if embedded is None:
         return [*shared, ("rollouts", tick_step)]
 
     def spool(store: Store, now: int) -> float:
-        take_in(store, home, lambda: now)
+        take_in(store, embedded, lambda: now)
         return _SPOOL_SECONDS
 
     def rollouts(store: Store, now: int) -> float:
-        tick(store, now, home)
+        tick(store, now, embedded)
         return TICK_SECONDS
 
     return [("spool", spool), *shared, ("rollouts", rollouts)]

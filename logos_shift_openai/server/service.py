@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from .datasets.desk import EditionDesk
 from .intake import Intake
 from .keys import KeyRing, Known, find_known, note_used
 from .limits import Buckets, Limits
@@ -21,12 +22,15 @@ from .sessions import Session, Sessions, find_session
 from .store.database import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
 
+    from .datasets.keeping import EditionStore
+    from .notifications.channels import Channel
     from .store.database import Store
+    from .tuners.machine import Workshop
     from .worker import Worker
 
 _T = TypeVar("_T")
@@ -50,8 +54,11 @@ class Service:
         no_auth: Whether everybody may do everything; the server then answers its own machine alone.
         cors_origins: Origins of web pages that may give feedback, `*` for all.
         worker: The background work, if this process may do it.
+        shop: What starting a tuning job needs; None where there is no folder of editions.
+        channels: What notifications are told on.
+        editions: Where the files of editions lie; None for a server that makes none.
         dashboard: Whether there are pages for people, and sessions for them.
-        home: The home folder whose `config.json` and spool the store belongs to, where no server owns it.
+        embedded: The home folder whose `config.json` and spool the store belongs to, where no server owns it.
         now: Milliseconds since 1970.
         clock: Seconds that never go back.
     """
@@ -64,8 +71,11 @@ class Service:
         no_auth: bool = False,
         cors_origins: Collection[str] = (),
         worker: Worker | None = None,
+        shop: Workshop | None = None,
+        channels: Sequence[Channel] = (),
+        editions: EditionStore | None = None,
         dashboard: bool = True,
-        home: Path | None = None,
+        embedded: Path | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,8 +84,11 @@ class Service:
         self.no_auth = no_auth
         self.cors_origins = frozenset(origin.encode() for origin in cors_origins)
         self.worker = worker
+        self.shop = shop
+        self.channels = tuple(channels)
+        self.editions = None if editions is None else EditionDesk(store, editions, now)
         self.dashboard = dashboard
-        self.home = home
+        self.embedded = embedded
         self.now = now
         self.clock = clock
         self.started = now()
@@ -119,6 +132,8 @@ class Service:
     def _close(self) -> None:
         if self.worker is not None:
             self.worker.stop(self.limits.shutdown_seconds)
+        if self.editions is not None:
+            self.editions.close()
         self.intake.close()
         self._readers.shutdown(wait=True)
         with suppress(StoreError):
@@ -135,13 +150,25 @@ class Service:
             StoreError: it cannot be read.
             BusyError: too many ask already.
         """
-        if self._reading >= self.limits.reads and not always:
-            raise BusyError
 
         def run() -> _T:
             with self.store.reading() as connection:
                 return ask(connection)
 
+        return await self.look(run, always=always)
+
+    async def look(self, run: Callable[[], _T], *, always: bool = False) -> _T:
+        """Do something that waits, in a reader's thread.
+
+        Args:
+            run: What to do.
+            always: As for `read`.
+
+        Raises:
+            BusyError: too many ask already.
+        """
+        if self._reading >= self.limits.reads and not always:
+            raise BusyError
         self._reading += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)

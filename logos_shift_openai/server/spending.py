@@ -14,16 +14,20 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from sqlalchemy import Connection, select
 
-from .prices import price_of
+from .store.database import store_of
 from .store.evidence import Key
+from .store.rows import Rest
 from .store.schema import calls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from .prices import Price
+    from sqlalchemy import RowMapping
+
+    from .prices import Prices
     from .store.sums import Sums
 
 SAMPLE: Final = 1_000
@@ -32,8 +36,12 @@ SAMPLE: Final = 1_000
 MONTH_DAYS: Final = 30
 _COLUMNS: Final = tuple(
     calls.c[name]
-    for name in ("dataset", "experiment", "assigned", "endpoint", "requested_model", "served_model", "tokens_in")
+    for name in (
+        *("at", "dataset", "experiment", "assigned", "endpoint", "requested_model", "served_model", "tokens_in"),
+        "rest",
+    )
 )
+_rest: Final = msgspec.json.Decoder(Rest).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +73,22 @@ class Spending:
     saved_month: float | None
 
 
-def rates(connection: Connection, known: Sequence[Price]) -> dict[Key, Rate]:
-    """Find the mean prices by key, from the latest calls."""
-    if not known:
-        return {}
+def latest_models(connection: Connection) -> Iterator[tuple[RowMapping, str, str | None]]:
+    """Read which models the latest calls with tokens were answered by: each row, the model and its provider."""
+    codec = store_of(connection).codec
     query = select(*_COLUMNS).order_by(calls.c.at.desc()).limit(SAMPLE)
+    for row in connection.execute(query).mappings():
+        model = row["served_model"] or row["requested_model"]
+        if row["tokens_in"] is not None and model is not None:
+            yield row, model, _rest(codec.unpack_rest(connection, row["rest"])).served_provider
+
+
+def rates(connection: Connection, prices: Prices) -> dict[Key, Rate]:
+    """Find the mean prices by key, from the latest calls."""
     seen: dict[Key, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     unknown: set[Key] = set()
-    prices: dict[str | None, Price | None] = {}
-    for row in connection.execute(query).mappings():
-        if row["tokens_in"] is None:
-            continue
-        model = row["served_model"] or row["requested_model"]
-        price = prices.setdefault(model, price_of(known, model))
+    for row, model, provider in latest_models(connection):
+        price = prices.price(model, provider, row["at"])
         if price is None:
             unknown.add(Key.of(row))
             continue

@@ -31,8 +31,14 @@ def test_the_table_has_every_figure():
             assert found[f"{engine}, batches of {batch}: records a second"][1].startswith("≥")
         assert found[f"{engine}: bytes a record at rest"][1] == "≤ 1,300"
         assert found[f"{engine}: A/B read over 2,000 calls"]
+        assert found[f"{engine}: a look over 2,000 calls"]
+        assert found[f"{engine}: an open rollout adds to a record, calls drawn"][1] == "≤ 5.00 µs"
+        assert found[f"{engine}: a decision is out"][1] == "≤ 2.00 s"
         assert found[f"{engine}: export of 100,000 calls"][1] == "≤ 5.00 s"
     assert found["config 304, share of a bare one's rate"][1] == "≥ 60 %"
+    assert found["decide, when the present share has new counts"][1].startswith("≤")
+    assert found["edition: records a second on one core"][1].startswith("≥ 20,000")
+    assert found["edition: peak memory of the process"][1].startswith("≤ 300")
     assert found["resident memory at rest"]
     assert found["resident memory under load"]
 

@@ -295,3 +295,20 @@ def test_a_call_whose_bodies_were_left_behind_says_so(cli: Any, home: Any) -> No
     assert "7 in" in shown
     assert "usage" not in shown
     assert cli("calls", "show", "a", "--json").json["bodies"] is False
+
+
+def test_a_call_shows_what_was_checked(cli: Any, home: Any) -> None:
+    """In words; a record without checks has no such line."""
+    home.spool(
+        home.call(id="checked", checks={"valid": False, "refused": False, "cut": True}, fingerprint="0123456789ab"),
+        home.call(id="plain"),
+    )
+    line = next(line for line in cli("calls", "show", "checked").out.splitlines() if line.startswith("checks"))
+    assert line.split(maxsplit=1)[1] == "JSON not as asked for, not refused, cut at its length"
+    assert "checks" not in cli("calls", "show", "plain").out
+    shown = cli("calls", "show", "checked", "--json").json
+    assert (shown["checks"], shown["fingerprint"], shown["question"]) == (
+        {"valid": False, "refused": False, "cut": True},
+        "0123456789ab",
+        None,
+    )

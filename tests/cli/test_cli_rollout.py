@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import Any
 
 from logos_shift_openai.cli.rollout import sparkline
@@ -61,6 +62,25 @@ def test_a_candidate_that_fails_is_out_by_the_next_command(cli: Any, home: Any) 
     shown = cli("rollout", "status", "x").out
     assert "errors" in shown
     assert "candidate 0.0000" in shown
+
+
+def test_a_recount_is_held_against_the_counts_that_are_kept(cli: Any, home: Any) -> None:
+    """They agree, until calls are gone; a rollout that has ended is counted no more."""
+    assert cli(*START).code == 0
+    units = [f"c{number}" for number in range(7)]
+    parts = {"experiment": "x", "assigned": "baseline", "served": "baseline", "share": 100, "bucket": 500}
+    home.spool(*(home.call(id=one, at=home.now + 60_000, unit=Unit("call", one), **parts) for one in units))
+    assert cli("rollout", "status", "x", "--recount", "--json").json == {
+        "experiment": "x", "agrees": True, "scores": 14, "anew": 14,
+    }  # fmt: skip
+    assert "14 units and scores" in cli("rollout", "status", "x", "--recount").out
+    with sqlite3.connect(home.path / "store.sqlite3") as database:
+        database.execute("DELETE FROM calls WHERE id = 'c0'")
+    database.close()
+    assert "give 12 units and scores, 14 are kept" in cli("rollout", "status", "x", "--recount").out
+    assert cli("rollout", "status", "--recount").code == 2
+    assert cli("rollout", "rollback", "x").code == 0
+    assert "has ended" in cli("rollout", "status", "x", "--recount").err
 
 
 def test_what_cannot_be_done_is_said_in_a_line(cli: Any, home: Any) -> None:

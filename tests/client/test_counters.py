@@ -24,8 +24,11 @@ BACKGROUND = (
     "uploader",
     "wire",
     "config_source",
+    "example_files",
+    "seam",
     "runtime",
     "logos_shift",
+    "shadow",
 )
 
 

@@ -82,15 +82,14 @@ def test_late_feedback_is_booked_at_the_share_of_its_call() -> None:
 
 
 def test_what_was_not_drawn_here_is_left_out() -> None:
-    """Forced calls, calls of another share, calls from before the run."""
+    """Forced calls, calls from before the run, and calls of a share that no step has, until one has it."""
     forced = call(1, 1.0)._replace(assigned="candidate")
     booking = Booking(STATE)
     for one in (call(-5, 1.0), forced, call(2, 1.0, share=7_777)):
         booking.add(one)
-    assert booking.left_out == 3
+    assert booking.left_out == 2
     assert booking.evidence(T + 99_999) == Evidence()
-    with pytest.raises(ValueError, match="comes before"):
-        booking.add(call(0, 1.0))
+    assert success(booking.tally(round(T + 99_999) * 1000).evidence(ramped(7_777))) == [(7_777, 0, "candidate", GRID)]
     with pytest.raises(ScoreError):
         book(STATE, [call(1, float("nan"))], T)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logos_shift_openai.core.config import Config, ConfigError, config_from, parse_config
+from logos_shift_openai.core.config import Config, ConfigError, Shadow, config_from, parse_config
 
 EXPERIMENT = {"key": "e", "match": {"model": "m"}, "candidate": {"model": "c"}, "share": 5, "salt": "s"}
 
@@ -104,3 +104,21 @@ def test_any_bytes(text):
     """Any bytes are either a config or a `ConfigError`."""
     with contextlib.suppress(ConfigError):
         assert isinstance(parse_config(text), Config)
+
+
+def test_a_shadow_has_its_rate_and_its_budget():
+    """It needs a candidate with a provider, and is read as strictly as the rest."""
+    candidate = {"model": "c", "provider": "lab"}
+    config = config_from(document(candidate=candidate, share=0, shadow={"rate": 0.5, "calls_per_minute": 3}))
+    assert config.experiments[0].shadow == Shadow(0.5, 3)
+    assert config_from(document(candidate=candidate, shadow={})).experiments[0].shadow == Shadow(1.0, 10)
+    assert config_from(document(shadow=None)).experiments[0].shadow is None
+    for shadow, fault in (
+        ({"rate": 2}, r"experiments\[0\].shadow.rate: 2 is not in 0..1"),
+        ({"calls_per_minute": 0}, r"experiments\[0\].shadow.calls_per_minute: 0 is not in 1..6000"),
+        ({"calls": 1}, r"experiments\[0\].shadow.calls: not known here"),
+    ):
+        with pytest.raises(ConfigError, match=fault):
+            config_from(document(candidate=candidate, shadow=shadow))
+    with pytest.raises(ConfigError, match=r"experiments\[0\].shadow: only for a candidate with a provider"):
+        config_from(document(shadow={}))

@@ -49,7 +49,30 @@ CALL = CallRecord(
     truncated=("request.messages[0]",),
     media=({"path": "request", "sha256": "00", "bytes": 3},),
     sdk="openai/1",
+    checks={"valid": True, "refused": False},
+    fingerprint="0123456789ab",
+    question="abcdef",
 )
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"checks": []}, "checks: not an object"),
+        ({"checks": {"valid": 1}}, "checks.valid"),
+        ({"fingerprint": "a" * 65}, "fingerprint: longer"),
+        ({"question": 5}, "question: 5 is not a text"),
+    ],
+)
+def test_what_is_noted_wrongly_is_refused(said, why):
+    line = json.dumps({"v": 1, "kind": "call", "id": "a", "at": 1, "endpoint": "responses", **said}).encode()
+    with pytest.raises(RecordError, match=why):
+        read_line(line)
+
+
+def test_checks_of_a_later_client_are_passed_over():
+    line = b'{"v":1,"kind":"call","id":"a","at":1,"endpoint":"responses","checks":{"cut":true,"kind":"x","valid":null}}'
+    assert read_line(line).checks == {"cut": True}
 
 
 def test_call_round_trip():

@@ -194,6 +194,20 @@ def test_the_shadow_comes_first_where_it_is_asked_for():
     assert decide(policy, state, Evidence(), START + 28 * DAY).event == "late"
 
 
+def test_a_shadow_that_disagrees_ends_where_agreement_is_wanted():
+    """Proven to agree less than is wanted, the candidate never gets a call; without the wish only the pairs count."""
+    apart = Evidence({Cell(AGREEMENT, 0, 0, 0, "candidate", 0): 12, Cell(AGREEMENT, 0, 0, 0, "candidate", GRID): 3})
+    wanted = policy_from({"shadow_pairs": 10, "least_agreement": 0.8})
+    ended = decide(wanted, begin(wanted, START), apart, START)
+    assert (ended.action, ended.event, ended.state.phase, ended.state.share) == ("roll_back", "apart", "rolled_back", 0)
+    assert ended.why.startswith("rolled back in the shadow: the outputs agree in 20.0% of 15 compared calls")
+    assert "below the 80.0% that are wanted" in ended.why
+    unwanted = policy_from({"shadow_pairs": 10})
+    assert decide(unwanted, begin(unwanted, START), apart, START).event == "compared"
+    alike = Evidence({Cell(AGREEMENT, 0, 0, 0, "candidate", GRID): 10})
+    assert decide(wanted, begin(wanted, START), alike, START).event == "compared"
+
+
 def test_the_old_model_may_prove_better_after_all():
     """After promotion the same test goes on with the variants' parts swapped, from new evidence."""
     state = by_hand("promote", POLICY, ramped(5_000), Evidence(), START).state

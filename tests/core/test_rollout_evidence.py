@@ -149,3 +149,11 @@ def test_an_unknown_metric_has_an_error_of_its_own():
     with pytest.raises(UnknownMetricError):
         score_of("x", 1)
     assert all(metric.words for metric in METRICS.values())
+
+
+def test_a_rate_of_what_lies_above_a_limit():
+    """At the limit is not above it; without a limit there is no rate."""
+    scores = [score_of("slow", value, cap=100.0) for value in (0, 100.0, 100.1, float("inf"))]
+    assert scores == [GRID, GRID, 0, 0]
+    with pytest.raises(ScoreError, match="slow: a cap is needed"):
+        score_of("slow", 5.0)

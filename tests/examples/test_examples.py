@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
+import requests
 
 from logos_shift_openai.lab import Lab
 
@@ -37,6 +44,8 @@ EXAMPLES = {
     "redaction.py": Expected(r"kept: I am Ann Smith, \[redacted:email\]\. How do I cancel a transfer\? .*", 2, 0, 2),
     "aws_lambda.py": Expected(r"reply: card_about_to_expire", 1, 0, 1),
     "framework.py": Expected(r"apple_pay_or_google_pay, call [0-9a-f-]{36}", 1, 1, 1),
+    "batch_classifier.py": Expected(r"6 of 6 right", 6, 6, 6),
+    "agent_with_tools.py": Expected(r"thumb up for [0-9a-f-]{36}", 2, 1, 1),
     "decorator.py": Expected(r"sort_ticket for ann: payments, tried .*", 0, 0, 0),  # its home is a folder of its own
 }
 
@@ -49,7 +58,16 @@ def lab():
 
 def run(lab, name, *arguments):
     """Run an example to its end, with the environment a user would set; gives what it printed."""
-    environment = {
+    command = [sys.executable, FOLDER / name, *arguments]
+    done = subprocess.run(command, env=environment(lab), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def environment(lab):
+    """Give the environment that a user would set."""
+    return {
         **os.environ,
         "OPENAI_BASE_URL": lab.base_url,
         "OPENAI_API_KEY": "any",
@@ -57,11 +75,6 @@ def run(lab, name, *arguments):
         "CANDIDATE": "tiny-base",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }
-    command = [sys.executable, FOLDER / name, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout
 
 
 def kept(home):
@@ -135,4 +148,90 @@ def test_readme_lists_every_example():
     """The table of the README and the programs that are run here are those of the folder."""
     listed = re.findall(r"^\| \[([\w.]+)\]\(\1\) \|", (FOLDER / "README.md").read_text(), re.MULTILINE)
     programs = sorted(path.name for path in FOLDER.glob("*.py"))
-    assert sorted(listed) == sorted(EXAMPLES) == programs
+    assert sorted(listed) == sorted([*EXAMPLES, "fastapi_chat.py"]) == programs
+
+
+class Caller(BaseHTTPRequestHandler):
+    """A provider whose model first calls a tool and then answers with what the tool gave."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        last = asked["messages"][-1]
+        if last["role"] == "tool":
+            message = {"role": "assistant", "content": f"It is {json.loads(last['content'])['celsius']} degrees."}
+        else:
+            function = {"name": asked["tools"][0]["function"]["name"], "arguments": '{"city": "Oslo"}'}
+            tool = {"id": "call_1", "type": "function", "function": function}
+            message = {"role": "assistant", "content": None, "tool_calls": [tool]}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        body = json.dumps(
+            {"id": "c", "object": "chat.completion", "created": 1, "model": asked["model"], "choices": [choice]}
+        ).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_agent_turns(lab, home, monkeypatch):
+    """The tool is called, its answer comes back, and the two calls are children of the agent's record."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Caller)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        lab_of_tools = SimpleNamespace(base_url=f"http://127.0.0.1:{server.server_port}/v1")
+        assert "answer: It is 12 degrees." in run(lab_of_tools, "agent_with_tools.py")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    calls = [record for record in kept(home) if record["kind"] == "call"]
+    parents = [record for record in calls if record["endpoint"] == "function"]
+    assert [record.get("parent") for record in calls if record["endpoint"] != "function"] == [parents[0]["id"]] * 2
+
+
+def test_fastapi_chat(lab, home):
+    """The page is served, an answer streams behind its id, and the thumb reaches that call's record."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, FOLDER / "fastapi_chat.py"],
+        env={**environment(lab), "PORT": str(port)},
+        stderr=subprocess.PIPE,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        page = answer_of(url)
+        assert "<title>Chat</title>" in page.text
+        asked = {"text": "How old do I have to be to open an account?", "user": "ann"}
+        streamed = requests.post(f"{url}/ask", json=asked, timeout=30).text
+        call_id = re.match(r"event: id\ndata: ([0-9a-f-]{36})\n\n", streamed)[1]
+        text = "".join(json.loads(one) for one in re.findall(r"^data: (\".*\")$", streamed, re.MULTILINE))
+        assert text == "age_limit"
+        assert requests.post(f"{url}/thumb", json={"id": call_id, "up": False}, timeout=30).ok
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    call, feedback = sorted(kept(home), key=lambda record: record["kind"])
+    assert (call["id"], call["dataset"], call["user_id"], call["stream"]) == (call_id, "chat", "ann", True)
+    assert (feedback["call_id"], feedback["value"]) == (call_id, 0.0)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def answer_of(url):
+    """Ask until the server has come up."""
+    end = time.monotonic() + 30
+    while True:
+        try:
+            return requests.get(url, timeout=30)
+        except requests.ConnectionError:
+            assert time.monotonic() < end
+            time.sleep(0.05)

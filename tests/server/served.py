@@ -17,6 +17,7 @@ import requests
 
 from logos_shift_openai.core.ids import uuid7
 from logos_shift_openai.core.records import CallRecord, FeedbackRecord, call_line, feedback_line
+from logos_shift_openai.server.datasets.keeping import FolderEditions
 from logos_shift_openai.server.keys import create_key
 from logos_shift_openai.server.serve import Address, prepare, server_for
 from logos_shift_openai.server.service import Service
@@ -38,6 +39,8 @@ class Served:
             }
         self.no_auth = options.get("no_auth", False)
         proxies = options.pop("trusted_proxies", ())
+        if isinstance(target, Path):
+            options.setdefault("editions", FolderEditions(target.parent / "editions"))
         self.service = Service(self.store, **options)
         prepare(self.store, target.parent if isinstance(target, Path) else None, 1, no_auth=self.no_auth)
         listening = threading.Event()

@@ -62,7 +62,7 @@ def test_a_line_is_the_call_as_it_is_shown(any_store: Store, lines: Any, monkeyp
             assert shown is not None
             counted = shown.pop("feedback")
             assert one.pop("score") == (None if counted is None else counted["score"])
-            del shown["children"]
+            del shown["children"], shown["cost"]  # the prices of today are no part of a record
             if one["id"] == "zz":
                 one["request"] = {
                     "x": None

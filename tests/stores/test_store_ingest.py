@@ -228,11 +228,15 @@ _NAMES = st.sampled_from(
         "comment",
         "correction",
         "by",
+        "checks",
+        "fingerprint",
+        "question",
         "unknown",
     ]
 )
 _BASES = st.sampled_from(
     [
+        {"v": 1, "kind": "call", "id": "d", "at": 1, "endpoint": "responses", "checks": {"valid": True, "cut": False}},
         {"v": 1, "kind": "call", "id": "a", "at": 1, "endpoint": "responses"},
         {
             "v": 1,

@@ -49,6 +49,7 @@ def test_a_usual_line_goes_the_fast_way(lines: Any) -> None:
         dataset="d", parent="p", name="n", metadata={"a": [1]}, requested_model="m", experiment="x", assigned="baseline",
         served="baseline", share=1, bucket=2, why="w", config_version=3, stream=True, complete=False, duration_ms=1.5,
         first_token_ms=1.0, provider_id="q", truncated=("a",), media=({"path": "x", "bytes": 2},), sdk="s",
+        checks={"valid": False, "refused": True}, fingerprint="0123456789ab", question="abcdef",
         response={"usage": {"prompt_tokens": 1, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 0}}},
     )  # fmt: skip
     for line in (full, lines.call(), lines.feedback("c", value=1, correction={"a": [None]}), lines.feedback("c")):

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_store_evidence import NOW, records
 
+from logos_shift_openai.core.prices import Price
 from logos_shift_openai.server.calls import Filters, find_call, list_calls
 from logos_shift_openai.server.dictionaries import FIRST_AT, train_due
 from logos_shift_openai.server.fold import fold
 from logos_shift_openai.server.ingest import ingest
+from logos_shift_openai.server.prices import keep_prices, read_prices
 from logos_shift_openai.server.retention import Rule, enforce, set_rule
 from logos_shift_openai.server.statistics import totals, variant_statistics
 from logos_shift_openai.server.store.database import Store, open_store
@@ -56,6 +58,22 @@ def test_a_moved_store_is_the_same(sqlite_store: Store, server: Store, lines: An
     assert everything(server) == everything(sqlite_store)
     move(sqlite_store, server)
     assert everything(server) == everything(sqlite_store)
+
+
+def test_prices_of_your_own_come_along(sqlite_store: Store, server: Store) -> None:
+    """And those that the target has already stay."""
+    table = {"tiny": Price(0.1, 0.4)}
+    with sqlite_store.writing() as connection:
+        keep_prices(connection, table)
+    move(sqlite_store, server)
+    with server.reading() as connection:
+        assert read_prices(connection).table == table
+    with server.writing() as connection:
+        keep_prices(connection, {})
+        keep_prices(connection, {"other": Price(1, 1)})
+    move(sqlite_store, server)
+    with server.reading() as connection:
+        assert read_prices(connection).table == {"other": Price(1, 1)}
 
 
 def test_a_move_that_broke_off_goes_on(sqlite_store: Store, server: Store, lines: Any) -> None:

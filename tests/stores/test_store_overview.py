@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from logos_shift_openai.core.prices import Price
 from logos_shift_openai.core.records import Attempt, CallError
 from logos_shift_openai.server.config_versions import change_config
 from logos_shift_openai.server.overview import overview
-from logos_shift_openai.server.prices import Price, put_prices
+from logos_shift_openai.server.prices import keep_prices
 from logos_shift_openai.server.store.evidence import HOUR_MS
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_costs_and_savings_are_those_done_by_hand(store: Store, lines: Any, take
     plan = {"key": "e", "dataset": "d", "candidate": {"model": "small"}, "share": 5_000, "salt": "s"}
     change_config(store, lambda document: document.update(experiments=[plan]), why="test", now=NOW)
     with store.writing() as connection:
-        put_prices(connection, [Price("big", 10.0, 30.0), Price("small", 1.0, 3.0)])
+        keep_prices(connection, {"big": Price(10.0, 30.0), "small": Price(1.0, 3.0)})
     one = seen(store).spending
     big, small = 0.013, 0.0013  # dollars for a call of each
     assert one.priced == 1.0
@@ -69,7 +70,7 @@ def test_costs_and_savings_are_those_done_by_hand(store: Store, lines: Any, take
     days = (NOW - start) / 86_400_000
     assert one.saved_month == pytest.approx(10 * (big - (3 * small + big) / 4) * 0.5 * 30 / days)
     with store.writing() as connection:
-        put_prices(connection, [Price("big", 10.0, 30.0)])
+        keep_prices(connection, {"big": Price(10.0, 30.0)})
     less = seen(store).spending
     assert (less.cost, less.priced, less.saved) == (pytest.approx(6 * big), pytest.approx(0.6), None)
 

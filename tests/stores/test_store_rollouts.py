@@ -183,6 +183,21 @@ def test_by_hand(world: Callable[[float], World]) -> None:
     assert it.experiment.share == 9_900
 
 
+def test_of_the_holds_of_an_hour_the_last_is_kept(world: Callable[[float], World]) -> None:
+    """While nothing but its why changes; what is moved, or said in another hour, stays."""
+    it = world(0.9)
+    begin_rollout(it.store, "x", POLICY, it.now, it.home)
+    it.hour(20)
+    kept = [(one["action"], one["at"]) for one in it.told()]
+    assert [action for action, _at in kept] == ["ramp", "hold"]
+    for waited in (1_000, 5_000, 60_000):
+        it.now = kept[-1][1] + waited - HOUR
+        it.hour(20)
+    assert [(one["action"], one["at"]) for one in it.told()] == [kept[0], ("hold", kept[-1][1] + 60_000)]
+    it.hour(20)
+    assert len(it.told()) == 3
+
+
 def test_two_that_look_at_once_decide_once(world: Callable[[float], World], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever read the older state writes nothing, neither decision nor config."""
     it = world(0.9)
@@ -202,7 +217,7 @@ def test_a_crash_before_the_file_is_mended(tmp_path: Path, monkeypatch: pytest.M
     it = World(store, tmp_path, 0.9)
     begin_rollout(store, "x", POLICY, it.now, tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(rollouts, "set_share", lambda *_: 1 / 0)
+        patched.setattr(rollouts, "change_file", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             change_rollout(store, "x", "roll_back", it.now, tmp_path)
     assert (it.experiment.share, it.told()[-1]["share"]) == (1_000, 0)
@@ -239,7 +254,7 @@ def test_what_cannot_begin(store: Store) -> None:
     with pytest.raises(ExperimentError, match="no experiment y"):
         begin_rollout(store, "y", POLICY, START)
     it = World(store, None, 0.9)
-    for guarded, said in ((Guarded("cost", "lower", cap=1.0), "not measured"), (Guarded("latency", "lower"), "a cap")):
+    for guarded, said in ((Guarded("judge"), "not measured"), (Guarded("latency", "lower"), "a cap")):
         with pytest.raises(RolloutError, match=said):
             begin_rollout(store, "x", Policy(guardrails=(guarded,)), START)
     change_config(store, lambda document: experiments.share_in(document, "x", 5_000), why="by hand", now=START)
@@ -247,3 +262,35 @@ def test_what_cannot_begin(store: Store) -> None:
         begin_rollout(store, "x", POLICY, START)
     assert it.told() == []
     assert tick(store, START) == []
+
+
+def test_rollouts_of_a_dataset_are_counted(world: Callable[[float], World]) -> None:
+    """Each that begins takes the next number; a promotion by proof counts where alpha was shared, one by hand never."""
+    it = world(0.9)
+    shared = Policy(**{name: getattr(POLICY, name) for name in POLICY.__dataclass_fields__} | {"spend": True})
+
+    def counted() -> tuple[int, int]:
+        state = get_rollout(it.store, "x").state
+        return state.number, state.proven
+
+    begin_rollout(it.store, "x", POLICY, it.now, it.home)
+    change_rollout(it.store, "x", "promote", it.now, it.home)
+    change_rollout(it.store, "x", "roll_back", it.now, it.home)
+    begin_rollout(it.store, "x", shared, it.now, it.home)
+    assert counted() == (2, 0)
+    while get_rollout(it.store, "x").state.phase == "ramping":
+        it.hour()
+    assert it.told()[-1]["event"] == "proven"
+    change_rollout(it.store, "x", "roll_back", it.now, it.home)
+    begin_rollout(it.store, "x", shared, it.now, it.home)
+    assert counted() == (3, 1)
+    other = Plan(key="y", models=("bigger",), candidate="small", dataset="sales", unit="call")
+    third = Plan(key="z", models=("biggest",), candidate="small", dataset="support", unit="call")
+    for plan, expected in ((other, (4, 1)), (third, (1, 0))):
+        if it.home is not None:
+            experiments.start(it.home, plan)
+        else:
+            change_config(it.store, lambda document, plan=plan: start_in(document, plan, SALT), why="test", now=it.now)  # type: ignore[misc]
+        begin_rollout(it.store, plan.key, shared, it.now, it.home)
+        state = get_rollout(it.store, plan.key).state
+        assert (state.number, state.proven) == expected

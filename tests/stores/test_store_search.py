@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from logos_shift_openai.core.prices import Price
 from logos_shift_openai.core.records import Attempt, CallError
 from logos_shift_openai.server import search as module
 from logos_shift_openai.server.calls import Filters
-from logos_shift_openai.server.prices import Price, put_prices
+from logos_shift_openai.server.prices import keep_prices
 from logos_shift_openai.server.search import Found, Search, search_calls
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def test_what_calls_cost(store: Store, lines: Any, take: Any) -> None:
         lines.call(id="d", requested_model="small", response=None),
     )
     with store.writing() as connection:
-        put_prices(connection, [Price("b*", 1.0, 1.0), Price("big-*", 10.0, 20.0, 1.0), Price("small", 0.5, 0.5)])
+        keep_prices(connection, {"b*": Price(1.0, 1.0), "big-*": Price(10.0, 20.0, 1.0), "small": Price(0.5, 0.5)})
     costs = {call["id"]: call["cost"] for call in look(store).calls}
     assert costs == {"a": pytest.approx(6 + 0.4 + 10), "b": pytest.approx(0.75), "c": None, "d": None}
     assert everything(store, dearer=1.0)[0] == ["a"]

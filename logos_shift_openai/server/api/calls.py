@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from logos_shift_openai.server.calls import Filters, find_call
-from logos_shift_openai.server.prices import list_prices
-from logos_shift_openai.server.search import Found, Search, cost_of, search_calls
+from logos_shift_openai.server.search import Found, Search, search_calls
 from logos_shift_openai.server.statistics import VariantStatistics, totals, variant_statistics
 
 from .exchange import Answer, ApiError, Ask, Endpoint, tagged, to_json
@@ -113,7 +112,7 @@ async def show(ask: Ask) -> Answer:
 
     def page(connection: Any) -> bytes | None:
         call = find_call(connection, call_id)
-        return None if call is None else to_json({**call, "cost": cost_of(list_prices(connection), call)})
+        return None if call is None else to_json(call)
 
     body = await ask.service.read(page)
     if body is None:

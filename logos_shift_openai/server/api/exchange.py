@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from logos_shift_openai.server.keys import Scope
     from logos_shift_openai.server.service import Service
@@ -76,12 +76,19 @@ class ClientGoneError(Exception):
 
 @dataclass(slots=True)
 class Answer:
-    """What is sent back."""
+    """What is sent back.
+
+    Args:
+        stream: Parts that are sent after each other in the place of `body`; they are read in a thread.
+        size: Bytes of them all, where that is known.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: list[Header] = field(default_factory=list)
     content_type: bytes | None = JSON_TYPE
+    stream: Iterator[bytes] | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,13 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 _Share = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 
 
+class ExamplesAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """The examples in the candidate's prompt, as a tuning job's candidate names them."""
+
+    index: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    count: Annotated[int, msgspec.Meta(ge=1, le=32)]
+
+
 class Start(msgspec.Struct, forbid_unknown_fields=True):
     """An experiment to be started. `share` is in basis points, 10,000 is everything."""
 
@@ -36,6 +43,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True):
     drop: list[_Text] = []
     rename: dict[str, _Text] = {}
     set: dict[str, Any] = {}
+    examples: ExamplesAsked | None = None
 
 
 class ShareAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,6 +93,7 @@ async def start(ask: Ask) -> Answer:
         drop=tuple(asked.drop),
         rename=asked.rename,
         set=asked.set,
+        examples=None if asked.examples is None else msgspec.to_builtins(asked.examples),
     )
     salt = experiments.new_salt()
     return await _change(ask, lambda document: experiments.start_in(document, plan, salt), f"started {plan.key}")

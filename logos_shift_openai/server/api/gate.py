@@ -5,13 +5,17 @@ Its rule: nothing of a request is looked at before its key is, and whatever happ
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from logos_shift_openai.core.config import ConfigError
+from logos_shift_openai.core.rollout_by_hand import RolloutError
 from logos_shift_openai.server.config_versions import StaleError
 from logos_shift_openai.server.experiments import ExperimentError, NoExperimentError
+from logos_shift_openai.server.rollouts import ChangedError, NoRolloutError
 from logos_shift_openai.server.service import BusyError
 from logos_shift_openai.server.store.database import StoreError, StoreFullError
 
@@ -19,7 +23,7 @@ from .browser import cookie_of, require_own_page
 from .exchange import Answer, ApiError, Ask, Caller, ClientGoneError, Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from logos_shift_openai.server.keys import Scope
     from logos_shift_openai.server.service import Service
@@ -41,6 +45,7 @@ _ALLOWED: Final[Mapping[Scope, frozenset[str]]] = {
     "admin": frozenset({"ingest", "read", "admin"}),
 }
 _LOOPBACK: Final = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
+_LINES_AT_ONCE: Final = 16
 _PREFLIGHT_SECONDS: Final = b"600"
 
 
@@ -78,7 +83,7 @@ class Gate:
             return await self._endpoint.handler(ask)
         except ApiError as error:
             return error.answer()
-        except (ConfigError, ExperimentError) as error:
+        except (ConfigError, ExperimentError, RolloutError, ChangedError) as error:
             return _refused(error).answer()
         except StoreError as error:
             _logger.error("%s %s: %s", self._endpoint.method, self._endpoint.path, error)  # noqa: TRY400 - no trace
@@ -120,10 +125,24 @@ async def send_answer(send: Send, answer: Answer, headers: list[tuple[bytes, byt
         headers.append(_NO_STORE)
     if answer.content_type is not None:
         headers.append((b"content-type", answer.content_type))
-    if answer.status not in {204, 304}:
-        headers.append((b"content-length", str(len(answer.body)).encode()))
+    size = len(answer.body) if answer.stream is None else answer.size
+    if answer.status not in {204, 304} and size is not None:
+        headers.append((b"content-length", str(size).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.stream is not None:
+        await _send_parts(send, answer.stream)
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_parts(send: Send, parts: Iterator[bytes]) -> None:
+    """Send parts that may be many; each is read in a thread, and sent before the next one is read."""
+    loop = asyncio.get_running_loop()
+
+    def some() -> bytes:
+        return b"".join(islice(parts, _LINES_AT_ONCE))
+
+    while part := await loop.run_in_executor(None, some):
+        await send({"type": "http.response.body", "body": part, "more_body": True})
 
 
 async def admit(ask: Ask, needed: Scope, *, also: frozenset[str] = frozenset()) -> Caller:
@@ -189,10 +208,10 @@ def _unwritten(error: StoreError) -> ApiError:
     return ApiError(503, "store_unavailable", away, retry_after=2.0)
 
 
-def _refused(error: ConfigError | ExperimentError) -> ApiError:
+def _refused(error: ConfigError | ExperimentError | RolloutError | ChangedError) -> ApiError:
     if isinstance(error, ConfigError):
         return ApiError(400, "bad_config", str(error), where=str(error).partition(":")[0])
-    if isinstance(error, NoExperimentError):
+    if isinstance(error, (NoExperimentError, NoRolloutError)):
         return ApiError(404, "not_found", str(error))
     if isinstance(error, StaleError):
         return ApiError(412, "stale", str(error))
@@ -211,7 +230,7 @@ def _require_loopback(ask: Ask) -> None:
 
 def _require_served_config(ask: Ask) -> None:
     """Refuse a change of the config where the programs of this machine follow `config.json` instead of the store."""
-    embedded = ask.service.home is not None and ask.scope["method"] != "GET"
+    embedded = ask.service.embedded is not None and ask.scope["method"] != "GET"
     if embedded and ask.scope["path"].startswith(("/v1/config", "/v1/experiments")):
         what = "this machine's programs follow config.json; change it with `logos-shift experiment` or `rollout`"
         raise ApiError(409, "embedded_config", what)

@@ -23,6 +23,7 @@ _WITH_KEY: Final[Mapping[int, str]] = {
 }
 _HEADERS: Final[Mapping[str, Any]] = {
     "Content-Encoding": {"type": "string", "enum": ["identity", "gzip", "zstd"]},
+    "If-Match": {"type": "string", "description": "ETag that it must have."},
     "If-None-Match": {"type": "string", "description": "ETag of the version you have."},
 }
 
@@ -56,7 +57,7 @@ def _types(endpoints: list[Endpoint]) -> Iterable[Any]:
     for endpoint in endpoints:
         answers = [of for of, _ in endpoint.answers.values()]
         for of in (Faulty, endpoint.body, endpoint.query, *answers):
-            if of is not None and not isinstance(of, tuple) and repr(of) not in seen:
+            if of is not None and of is not bytes and not isinstance(of, tuple) and repr(of) not in seen:
                 seen.add(repr(of))
                 yield of
 
@@ -120,6 +121,8 @@ def _responses(endpoint: Endpoint, schemas: Mapping[str, Any]) -> dict[str, Any]
         content = fault
         if of is str:
             content = {"text/plain": {"schema": {"type": "string"}}}
+        elif of is bytes:
+            content = {"application/x-ndjson": {"schema": {"type": "string"}}}
         elif of is not None:
             content = {"application/json": {"schema": schemas[repr(of)]}}
         said[status] = {"description": text, **({} if status == 304 else {"content": content})}  # noqa: PLR2004

@@ -18,7 +18,7 @@ async def show(ask: Ask) -> Answer:
     now -= now % _STEADY_MS  # so that an answer in which nothing changed has the same ETag for a while
 
     def look(connection: Any) -> bytes:
-        return to_json(overview(connection, now, dict(service.followers), service.home))
+        return to_json(overview(connection, now, dict(service.followers), service.embedded))
 
     return tagged(ask, await service.read(look))
 

@@ -47,7 +47,7 @@ async def begin(ask: Ask) -> Answer:
         accepted = service.sessions.accept(asked.token)
         if accepted is None:
             raise unauthorized(ask, "this link was used already; start `logos-shift ui` again")
-        return _begun(ask, accepted[0], SessionShown("admin", None, __version__, service.home is not None))
+        return _begun(ask, accepted[0], SessionShown("admin", None, __version__, service.embedded is not None))
     known = await service.keys.check((asked.key or "").strip().encode("utf-8", "replace"))
     if known is None:
         raise unauthorized(ask, "that is no key of this server, or it is revoked")
@@ -55,7 +55,7 @@ async def begin(ask: Ask) -> Answer:
         raise ApiError(403, "forbidden", "an ingest key may not read; take a key of the scope read or admin")
     token, _ = await service.write(lambda connection: begin_session(connection, known.id, service.now()))
     service.note_use(known.id)
-    return _begun(ask, token, SessionShown(known.scope, known.id, __version__, service.home is not None))
+    return _begun(ask, token, SessionShown(known.scope, known.id, __version__, service.embedded is not None))
 
 
 async def show(ask: Ask) -> Answer:
@@ -64,7 +64,7 @@ async def show(ask: Ask) -> Answer:
     caller = ask.caller
     scope = "admin" if caller is None else caller.scope
     key_id = None if caller is None else caller.key_id
-    return Answer(to_json(SessionShown(scope, key_id, __version__, ask.service.home is not None)))
+    return Answer(to_json(SessionShown(scope, key_id, __version__, ask.service.embedded is not None)))
 
 
 async def end(ask: Ask) -> Answer:

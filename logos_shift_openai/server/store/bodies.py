@@ -100,6 +100,11 @@ class S3Bodies:
         self._bucket = bucket
         self._prefix = prefix
 
+    def beside(self, name: str) -> tuple[Any, str, str]:
+        """Give client, bucket and prefix for other things that are kept beside the bodies."""
+        above, _, _ = self._prefix.rstrip("/").rpartition("/")
+        return self._client, self._bucket, f"{above}/{name}" if above else name
+
     def keep(self, bodies: Sequence[tuple[str, bytes]], now: int) -> list[BodyRow]:
         """Write one object of them all and give their rows."""
         if not bodies:

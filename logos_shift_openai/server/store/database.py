@@ -84,9 +84,14 @@ class Store:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Give a writer's connection; the block is one transaction."""
-        with self._turn if self.is_sqlite else nullcontext(), self._connection(writing=True) as connection:
+    def writing(self, *, snapshot: bool = False) -> Iterator[Connection]:
+        """Give a writer's connection; the block is one transaction, with `snapshot` one that sees one state throughout.
+
+        Raises:
+            StoreConflictError: at any statement, where such a transaction meets what another has changed meanwhile.
+        """
+        turn = self._turn if self.is_sqlite else nullcontext()
+        with turn, self._connection(writing=True, snapshot=snapshot) as connection:
             yield connection
             if self.fence is not None:
                 self.fence(connection)
@@ -119,12 +124,12 @@ class Store:
         self.engine.dispose()
 
     @contextmanager
-    def _connection(self, *, writing: bool) -> Iterator[Connection]:
+    def _connection(self, *, writing: bool, snapshot: bool = False) -> Iterator[Connection]:
         options: dict[str, Any] = {"logos_store": self}
         if self.is_sqlite:
             options["logos_begin"] = "BEGIN IMMEDIATE" if writing else "BEGIN"
         else:
-            options["isolation_level"] = "READ COMMITTED" if writing else "REPEATABLE READ"
+            options["isolation_level"] = "READ COMMITTED" if writing and not snapshot else "REPEATABLE READ"
             options["postgresql_readonly"] = not writing
         with self._told(), self.engine.connect() as fresh:
             connection = fresh.execution_options(**options)

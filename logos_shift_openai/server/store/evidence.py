@@ -50,11 +50,21 @@ class Key(NamedTuple):
         return cls(call["dataset"], call["experiment"] or "", call["assigned"] or "", functions)
 
 
+class Changed(NamedTuple):
+    """A call of an experiment whose score by feedback is another one than before; None for none."""
+
+    id: str
+    experiment: str
+    before: float | None
+    after: float | None
+
+
 class Deltas:
-    """What a batch adds, by key and hour."""
+    """What a batch adds, by key and hour; and the calls of experiments whose scores it changed, in that order."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[Key, int], Sums] = {}
+        self.changed: list[Changed] = []
 
     def of(self, key: Key, at: int) -> Sums:
         """Give the sums of the hour in which a call began."""
@@ -126,6 +136,8 @@ def rescore(connection: Connection, deltas: Deltas, seeds: Iterable[Row]) -> int
             after = found[call_id].value if call_id in found else None
             if after != row["score"]:
                 deltas.of(Key.of(row), row["at"]).move_score(row["score"], after)
+                if row["experiment"] is not None and row["assigned"] is not None:
+                    deltas.changed.append(Changed(call_id, row["experiment"], row["score"], after))
                 changed.append(call_id)
                 changes.append({"of": call_id, "now": after})
         below = calls_locked(connection, calls.c.parent, changed)

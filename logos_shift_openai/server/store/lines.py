@@ -14,10 +14,11 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from logos_shift_openai.core.records import CallRecord, RecordError, read_line
+from logos_shift_openai.core.records import HASH_LENGTH, CallRecord, RecordError, read_line
 
-from .rows import NO_METADATA, FeedbackRow, GateSaid, Head, Rest, call_rows, encode_rest, feedback_row
+from .rows import NO_METADATA, FeedbackRow, GateSaid, Head, Rest, call_rows, encode_rest, feedback_row, letters_of
 from .schema import ID_LENGTH
+from .shadow_rows import ShadowRow, shadow_row
 
 DEPTH_MAX: Final = 500
 """Deeper bodies could not be read back everywhere: readers of JSON stand on the stack."""
@@ -25,6 +26,7 @@ DEPTH_MAX: Final = 500
 _Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH)]
 _Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 _Whole: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+_Hash: TypeAlias = Annotated[str, Meta(min_length=1, max_length=HASH_LENGTH)]
 _Variant: TypeAlias = Literal["baseline", "candidate"]
 _Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
@@ -51,6 +53,12 @@ class _Attempt(Struct):
     ok: bool
     duration_ms: float
     error: _Error | None = None
+
+
+class _Checks(Struct):
+    valid: bool | None = None
+    refused: bool | None = None
+    cut: bool | None = None
 
 
 class _Call(Struct, tag_field="kind", tag="call"):
@@ -86,7 +94,11 @@ class _Call(Struct, tag_field="kind", tag="call"):
     media: list[dict[str, Raw]] | None = None
     sdk: str | None = None
     gate: GateSaid | None = None
+    shadow_of: _Key | None = None
     bodies: bool | None = None
+    checks: _Checks | None = None
+    fingerprint: _Hash | None = None
+    question: _Hash | None = None
 
 
 class _Feedback(Struct, tag_field="kind", tag="feedback"):
@@ -127,8 +139,8 @@ _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
 
 
-def read(line: bytes, received: int) -> tuple[Head, bytes] | FeedbackRow:
-    """Read a line into what is kept of it: a call's head and its packed body, or a feedback.
+def read(line: bytes, received: int) -> tuple[Head, bytes] | FeedbackRow | ShadowRow:
+    """Read a line into what is kept of it: a call's head and its packed body, a feedback, or a shadow.
 
     Args:
         line: With or without its newline.
@@ -143,20 +155,28 @@ def read(line: bytes, received: int) -> tuple[Head, bytes] | FeedbackRow:
     except (msgspec.DecodeError, _CarefulError, UnicodeDecodeError, RecursionError):
         pass
     record = read_line(line)
-    return call_rows(record, received) if isinstance(record, CallRecord) else feedback_row(record, received)
+    if not isinstance(record, CallRecord):
+        return feedback_row(record, received)
+    if record.shadow_of is None:
+        return call_rows(record, received)
+    if len(record.shadow_of) > ID_LENGTH or "\0" in record.shadow_of:
+        raise RecordError(f"shadow_of: longer than {ID_LENGTH} characters, or with a NUL")
+    return shadow_row(record.shadow_of, *call_rows(record, received))
 
 
 class _CarefulError(Exception):
     """The line is one for the careful way."""
 
 
-def _fast(line: bytes, received: int) -> tuple[Head, bytes] | FeedbackRow:
+def _fast(line: bytes, received: int) -> tuple[Head, bytes] | FeedbackRow | ShadowRow:
     if not line.isascii():
         line.decode()  # what lies in a body unparsed must be UTF-8 too
     if b"\\u0000" in line:
         raise _CarefulError
     record = _decode(line)
     if isinstance(record, _Call):
+        if record.shadow_of is not None:
+            return shadow_row(record.shadow_of, _head(record, received), _pack(record))
         return _head(record, received), _pack(record)
     correction = bytes(record.correction).decode()
     return FeedbackRow(
@@ -166,7 +186,7 @@ def _fast(line: bytes, received: int) -> tuple[Head, bytes] | FeedbackRow:
 
 
 def _head(call: _Call, received: int) -> Head:
-    unit, error = call.unit, call.error
+    unit, error, checks = call.unit, call.error, call.checks
     metadata, first = call.metadata, bytes(call.metadata)[:2]
     if first in {b"nu", b"{}"}:
         metadata = NO_METADATA
@@ -183,6 +203,8 @@ def _head(call: _Call, received: int) -> Head:
             metadata, provider, call.share, call.bucket, call.why or "", call.config_version,
             error.status if error else None, error.code if error else None, error.message if error else None,
             call.sdk or "", call.gate,
+            letters_of(checks.valid, checks.refused, checks.cut) if checks else "",
+            call.fingerprint, call.question,
         )
     )  # fmt: skip
     return Head(

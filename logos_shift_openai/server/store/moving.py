@@ -30,6 +30,7 @@ from .schema import (
     meta,
     refused,
     retention,
+    shadows,
 )
 from .sums import Sums
 
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
 
 _PART: Final = 500
 _WHOLE: Final = (dictionaries, configs, api_keys, retention, refused)
-_COUNTED: Final = (calls, call_bodies, feedback, dictionaries, configs, api_keys)
+_SETTINGS: Final = select(meta).where(meta.c.name == "prices")  # the user's own; the rest of `meta` is each store's
+_COUNTED: Final = (calls, call_bodies, feedback, shadows, dictionaries, configs, api_keys)
+_RECORDS: Final = (calls, feedback, shadows)
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -75,10 +78,11 @@ def move(
         StoreError: one of the two failed; run it again, and it goes on where it was.
     """
     with source.reading() as connection:
-        total = sum(connection.scalar(select(func.count()).select_from(table)) or 0 for table in (calls, feedback))
+        total = sum(connection.scalar(select(func.count()).select_from(table)) or 0 for table in _RECORDS)
     done = 0
     _copy_whole(source, target)
-    for table, column in ((calls, calls.c.id), (feedback, feedback.c.id)):
+    for table in _RECORDS:
+        column = table.c.id
         last = _position(target, source, table)
         while True:
             with source.reading() as connection:
@@ -91,6 +95,8 @@ def move(
             with target.writing() as connection:
                 if table is calls:
                     _keep_calls(connection, part, bodies)
+                elif table is shadows:
+                    insert_new(connection, shadows, [tuple(row[column.name] for column in shadows.c) for row in part])
                 else:
                     _keep_feedback(connection, part)
                 _remember(connection, source, table, last)
@@ -127,9 +133,9 @@ def _compared(source: Store, target: Store, table: Table) -> Compared:
 
 
 def _copy_whole(source: Store, target: Store) -> None:
-    for table in _WHOLE:
+    for table, query in (*((table, select(table)) for table in _WHOLE), (meta, _SETTINGS)):
         with source.reading() as connection:
-            rows = [dict(row) for row in connection.execute(select(table)).mappings()]
+            rows = [dict(row) for row in connection.execute(query).mappings()]
         if rows:
             with target.writing() as connection:
                 fresh = _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
@@ -204,6 +210,6 @@ def _remember(connection: Connection, source: Store, table: Table, last: str) ->
 
 def _forget(target: Store, source: Store) -> None:
     """Begin at the start next time: a source that goes on growing may get ids among those it had."""
-    names = [_name(source, table.name) for table in (calls, feedback)]
+    names = [_name(source, table.name) for table in _RECORDS]
     with target.writing() as connection:
         connection.execute(meta.delete().where(meta.c.name.in_(names)))

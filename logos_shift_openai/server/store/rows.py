@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from logos_shift_openai.core.checking import Checks
 from logos_shift_openai.core.records import Attempt, CallRecord, FeedbackRecord, RecordError
 
 from .schema import ID_LENGTH
@@ -84,6 +86,9 @@ class Rest(Struct, omit_defaults=True):
     error_message: str | None = None
     sdk: str = ""
     gate: GateSaid | None = None
+    checks: str = ""  # as `letters_of` writes them
+    fingerprint: str | None = None
+    question: str | None = None
 
 
 class FeedbackRow(Struct):
@@ -112,7 +117,7 @@ _HEAD: Final = (
     *("id", "at", "endpoint", "dataset", "parent", "name", "unit", "user_id", "conversation_id", "metadata"),
     *("requested_model", "served_model", "served_provider", "experiment", "assigned", "served", "share"),
     *("bucket", "why", "config_version", "stream", "complete", "duration_ms", "first_token_ms", "error"),
-    *("provider_id", "tokens_in", "tokens_out", "tokens_cached", "sdk"),
+    *("provider_id", "tokens_in", "tokens_out", "tokens_cached", "sdk", "fingerprint", "question"),
 )
 encode_rest: Final = msgspec.json.Encoder().encode
 _decode_rest: Final = msgspec.json.Decoder(Rest).decode
@@ -191,6 +196,7 @@ def head_of(row: RowMapping | Row, packed: bytes) -> Row:
     head["metadata"] = {} if metadata == _NOTHING else values_of(metadata)
     if rest.unit_kind is not None:
         head["unit"] = {"kind": rest.unit_kind, "id": rest.unit_id}
+    head["checks"] = checks_in(rest.checks).known()
     if row["error_type"] is not None:
         said = {part: getattr(rest, f"error_{part}") for part in ("status", "code", "message")}
         head["error"] = {"type": row["error_type"], **said}
@@ -209,6 +215,26 @@ def bodies_of(pack: bytes) -> Row:
 def values_of(text: bytes) -> Any:
     """Read JSON into values; what JSON cannot say is null."""
     return _reader.decode(text.decode("utf-8", "surrogatepass"))
+
+
+def letters_of(valid: bool | None, refused: bool | None, cut: bool | None) -> str:
+    """Write checks in few bytes: the first letter of each that is known, a capital where it is true."""
+    return _LETTERS[valid, refused, cut]
+
+
+_LETTERS: Final = {
+    found: "".join(
+        name[0].upper() if value else name[0]
+        for name, value in zip(Checks._fields, found, strict=True)
+        if value is not None
+    )
+    for found in product((None, False, True), repeat=len(Checks._fields))
+}
+
+
+def checks_in(letters: str) -> Checks:
+    """Read what `letters_of` wrote."""
+    return Checks(*(True if one.upper() in letters else False if one in letters else None for one in "vrc"))
 
 
 def feedback_of(row: RowMapping) -> Row:
@@ -252,6 +278,9 @@ def _rest(call: CallRecord, last: Attempt | None) -> Rest:
         error_code=_text("error.code", error and error.code),
         error_message=_text("error.message", error and error.message),
         gate=None if call.gate is None else _gate(call.gate),
+        checks=letters_of(*(call.checks.get(name) for name in Checks._fields)),
+        fingerprint=_text("fingerprint", call.fingerprint),
+        question=_text("question", call.question),
     )
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0012"
+REVISION: Final = "0011"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -203,6 +203,8 @@ rollouts: Final = Table(
     Column("started", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
     Column("pending", BigInteger),  # the version of an embedded config that is decided and maybe not written yet
+    Column("subject", Text),  # what the config says of the experiment, as far as the evidence depends on it
+    Column("trail", Text),  # the course of its proofs, see `core.rollout_trail`
 )
 
 decisions: Final = Table(
@@ -220,6 +222,131 @@ decisions: Final = Table(
 )
 Index("decisions_experiment", decisions.c.experiment, decisions.c.id)
 
+tuning_jobs: Final = Table(
+    "tuning_jobs",
+    tables,
+    Column("id", Id, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),  # names the job to its provider
+    Column("tuner", String(32), nullable=False),
+    Column("edition", String(ID_LENGTH), nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("turn", Integer, nullable=False),  # counts its changes, so that of two writers one notices
+    Column("cancel", Boolean, nullable=False),  # asked for, not done yet
+    Column("attempts", Integer, nullable=False),  # failures in a row
+    Column("handle", Text),
+    Column("candidate", Text),
+    Column("said", Text, nullable=False),
+    Column("next_step", Text, nullable=False),
+    Column("fraction", Float),
+    Column("points", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+)
+Index("tuning_jobs_due", tuning_jobs.c.state, tuning_jobs.c.due)
+
+example_indexes: Final = Table(
+    "example_indexes",
+    tables,
+    Column("name", String(64), primary_key=True),  # SHA-256 of the content
+    Column("content", LargeBinary, nullable=False),  # compressed with zlib
+    Column("at", BigInteger, nullable=False),
+)
+notifications: Final = Table(
+    "notifications",
+    tables,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("experiment", String(ID_LENGTH)),
+    Column("dataset", String(ID_LENGTH)),
+    Column("why", Text, nullable=False),
+    Column("data", Text, nullable=False),  # JSON
+    Column("spread", BigInteger),  # when a delivery was made for each channel that wants it; null before
+)
+Index("notifications_at", notifications.c.at)
+
+deliveries: Final = Table(
+    "deliveries",
+    tables,
+    Column("notification", Id, primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),  # waiting, sent, given_up
+    Column("tries", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("claimed", BigInteger, nullable=False),  # until when a process has it in hand; 0 for none
+    Column("tried", BigInteger),
+    Column("fault", Text),
+)
+Index("deliveries_due", deliveries.c.state, deliveries.c.due)
+# What ingest says to open rollouts, until it is counted; see `store.rollout_counts`.
+rollout_events: Final = Table(
+    "rollout_events",
+    tables,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("experiment", String(ID_LENGTH), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+Index("rollout_events_experiment", rollout_events.c.experiment, rollout_events.c.id)
+
+rollout_units: Final = Table(
+    "rollout_units",
+    tables,
+    Column("experiment", String(ID_LENGTH), primary_key=True),
+    Column("generation", String(64), primary_key=True),  # names the run that is counted; see `rollout_counts`
+    Column("unit", LargeBinary(16), primary_key=True),  # a digest
+    Column("data", LargeBinary, nullable=False),
+    Column("counted", BigInteger, nullable=False),  # the time as of which the counts have it
+    Column("due", BigInteger),  # when it counts for more by time alone
+)
+Index("rollout_units_due", rollout_units.c.experiment, rollout_units.c.due)
+
+rollout_counts: Final = Table(
+    "rollout_counts",
+    tables,
+    Column("experiment", String(ID_LENGTH), primary_key=True),
+    Column("generation", String(64), nullable=False),
+    Column("until", BigInteger, nullable=False),  # the time as of which it is counted; never goes back
+    Column("counts", LargeBinary, nullable=False),
+)
+# Editions.
+editions: Final = Table(
+    "editions",
+    tables,
+    Column("id", String(64), primary_key=True),
+    Column("dataset", String(ID_LENGTH), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+)
+Index("editions_dataset_at", editions.c.dataset, editions.c.at)
+shadows: Final = Table(
+    "shadows",
+    tables,
+    Column("id", Id, primary_key=True),
+    Column("shadow_of", Id, nullable=False),  # the call that was sent to the candidate too; may come later
+    Column("at", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("dataset", String(ID_LENGTH), nullable=False),
+    Column("experiment", String(ID_LENGTH)),
+    Column("model", Text),
+    Column("provider", Text),
+    Column("duration_ms", Float, nullable=False),
+    Column("error_type", Text),
+    Column("error_message", Text),
+    Column("tokens_in", BigInteger),
+    Column("tokens_out", BigInteger),
+    Column("tokens_cached", BigInteger),
+    Column("data", LargeBinary),  # the packed bodies of its record; null when they are past their time
+    Column("compared", String(16)),  # how, or "not" where nothing can be compared; null while it waits
+    Column("score", Float),
+    Column("judged", Float),  # 1 the candidate's is better, 0.5 as good, 0 worse
+    Column("judge", Text),
+)
+Index("shadows_shadow_of", shadows.c.shadow_of)
+Index("shadows_experiment_at", shadows.c.experiment, shadows.c.at)
 # Of the dashboard.
 
 sessions: Final = Table(
@@ -231,12 +358,3 @@ sessions: Final = Table(
     Column("expires", BigInteger, nullable=False),
 )
 Index("sessions_expires", sessions.c.expires)
-
-prices: Final = Table(
-    "prices",
-    tables,
-    Column("model", String(ID_LENGTH), primary_key=True),  # a shell-style pattern
-    Column("input", Float, nullable=False),  # US dollars for a million tokens
-    Column("output", Float, nullable=False),
-    Column("cached", Float),  # null: as input
-)

@@ -26,7 +26,7 @@ function waits(data) {
 function tiles(data) {
   const { spending, feedback } = data;
   const errors = data.lately ? data.errors_lately / data.lately : null;
-  const unpriced = data.prices === 0 ? h("a", { href: "/settings#prices" }, "set prices to see it") : "no price fits the latest models";
+  const unpriced = h("a", { href: "/settings#prices" }, "set prices to see it");
   const part = spending.priced < 0.995 ? ` of ${percent(spending.priced, 0)} of the tokens` : "";
   return figures(
     figure("Calls", compact(data.calls), `${count(data.lately)} in the last 24 hours`),

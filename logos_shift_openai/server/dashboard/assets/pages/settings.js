@@ -8,7 +8,7 @@ import { asking, badge, card, choice, heading, labelled, note, say, table, when 
 export async function load() {
   const [session, prices] = await Promise.all([get("/v1/session"), get("/v1/prices")]);
   const keys = session.scope === "admin" ? (await get("/v1/keys")).keys : null;
-  return { session, prices: prices.prices, keys };
+  return { session, prices: prices.prices, seen: prices.seen, keys };
 }
 
 export function render(data, context) {
@@ -110,7 +110,22 @@ function prices(data, context) {
     labelled("Out", dollars("output", true)),
     h("button", { type: "submit" }, "Set the price"),
   );
-  const section = card("Prices", h("p", { class: "muted" }, "US dollars for a million tokens. Costs and savings are reckoned with them; of several patterns the longest counts."), data.prices.length ? table("Prices of models", columns, data.prices) : h("p", null, "None yet, so no cost is shown."), may ? form : null);
+  const dollar = (value) => (value === null ? h("span", { class: "muted" }, "not known") : `$${value}`);
+  const seen = [
+    { name: "Model", cell: (one) => h("code", null, one.model) },
+    { name: "At", cell: (one) => one.provider ?? h("span", { class: "muted" }, "the caller's own client") },
+    { name: "In", kind: "number", cell: (one) => dollar(one.input) },
+    { name: "Cached", kind: "number", cell: (one) => (one.cached === null && one.input !== null ? "as in" : dollar(one.cached)) },
+    { name: "Out", kind: "number", cell: (one) => dollar(one.output) },
+    { name: "Says", cell: (one) => (one.own ? "your own table" : one.input === null ? badge("nobody", "warn") : "the list that comes along") },
+  ];
+  const section = card(
+    "Prices",
+    h("p", { class: "muted" }, "US dollars for a million tokens. Your own count first; of several patterns the longest. What they leave out is looked up in the list of public prices that comes along."),
+    data.prices.length ? table("Your own prices", columns, data.prices) : h("p", null, "You have set none of your own."),
+    may ? form : null,
+    data.seen.length ? [h("h3", null, "Models of the latest calls"), table("What the models of the latest calls cost", seen, data.seen)] : null,
+  );
   section.id = "prices";
   return section;
 }

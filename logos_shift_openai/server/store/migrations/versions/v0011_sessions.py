@@ -1,7 +1,7 @@
-"""Sessions of the dashboard, and prices of models.
+"""Sessions of the dashboard.
 
-Revision ID: 0012
-Revises: 0004
+Revision ID: 0011
+Revises: 0010
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0004"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -24,9 +24,3 @@ def upgrade() -> None:
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("created", "expires")),
     )
     op.create_index("sessions_expires", "sessions", ["expires"])
-    op.create_table(
-        "prices",
-        sa.Column("model", sa.String(512), primary_key=True),
-        *(sa.Column(name, sa.Float, nullable=False) for name in ("input", "output")),
-        sa.Column("cached", sa.Float),
-    )

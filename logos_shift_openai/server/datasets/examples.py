@@ -1,0 +1,181 @@
+"""From a call to a training example, or to the one reason why not.
+
+Theory of operation. A call is decoded in one pass into typed structs, so that of 4 KB only the texts become Python
+objects; plain calls (texts alone) need no further look. What has tools or parts goes through `core.chat_messages`,
+which checks whatever a line may hold. Redaction comes before anything is hashed: two prompts that differ in an address
+alone are one prompt in the edition, and must not stand in both splits.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET
+
+from logos_shift_openai.core.fingerprint import conversation_hash, prompt_fingerprint
+
+from .bodies import (
+    PROGRAM,
+    Asked,
+    LeftOutError,
+    Line,
+    Message,
+    fields_of,
+    is_program,
+    read_pack,
+    text_of,
+    there,
+)
+from .fitting import answer_in, answer_of, as_answer, check_asked, is_plain, refuse_broken
+
+if TYPE_CHECKING:
+    from .choosing import Choice
+    from .reading import Source
+    from .scrubbing import Scrubber
+
+
+@dataclass(slots=True)
+class Example:
+    """What can be learnt from one call.
+
+    Args:
+        prompt: Messages before the answer, with the tools.
+        answer: The one to learn.
+        given: The answer that was corrected, where there was one.
+        fingerprint: Of the prompt as the program wrote it.
+        conversation: Hash of what the conversation begins with, letters made small: the split goes by it.
+        texts: The texts of user, assistant and tools, in order, for comparing.
+    """
+
+    prompt: Line
+    answer: Message
+    given: Message | None
+    fingerprint: str | None
+    conversation: str
+    texts: list[str]
+
+
+_REMEMBERED: Final = 4_096
+
+
+class Maker:
+    """Makes examples of calls.
+
+    Args:
+        choice: The rules.
+        scrubber: Redacts.
+        prune: System texts that are left out.
+    """
+
+    def __init__(self, choice: Choice, scrubber: Scrubber, prune: frozenset[str] = frozenset()) -> None:
+        self._choice = choice
+        self._scrub = scrubber
+        self._prune = prune
+        self._fingerprints: dict[tuple[Any, ...], str | None] = {}
+
+    def example(self, source: Source) -> Example:
+        """Make the example of a call.
+
+        Raises:
+            LeftOutError: it makes none.
+        """
+        if source.endpoint != "chat.completions":
+            raise LeftOutError("endpoint")
+        corrected = source.correction is not None
+        if not corrected:
+            self._refuse_end(source)
+        pack = read_pack(source.pack)
+        asked = pack.request
+        if pack.truncated:
+            raise LeftOutError("truncated")
+        if pack.media:
+            raise LeftOutError("media")
+        if not asked.messages:
+            raise LeftOutError("unreadable")
+        if sum(len(one.content) for one in asked.messages if type(one.content) is str) > self._choice.max_bytes:
+            raise LeftOutError("too_long")  # before anything is done that takes time for each letter
+        if there(asked.functions):
+            raise LeftOutError("tools")
+        given = pack.response.choices[0] if pack.response is not None and pack.response.choices else None
+        answer = answer_of(given) if source.correction is None else answer_in(source.correction)
+        fingerprint = source.told.fingerprint or self._fingerprint(asked)
+        if self._choice.fingerprint is not None and fingerprint != self._choice.fingerprint:
+            raise LeftOutError("fingerprint")
+        check_asked(source, asked, answer)
+        plain = is_plain(asked.messages) and answer.tool_calls is None and not there(asked.tools)
+        if not plain:
+            refuse_broken(asked, answer)
+        before = given.message if corrected and given is not None else None
+        return self._scrubbed(asked, answer, before, fingerprint)
+
+    def _refuse_end(self, source: Source) -> None:
+        """Leave out what ended badly, as far as the head alone tells."""
+        if source.failed:
+            raise LeftOutError("error")
+        if not source.complete:
+            raise LeftOutError("incomplete")
+        if source.served == "candidate" and self._choice.answers == "baseline":
+            raise LeftOutError("candidate")
+        for letter, reason in (("R", "refused"), ("C", "cut"), ("v", "invalid")):
+            if letter in source.told.checks:
+                raise LeftOutError(reason)
+
+    def _fingerprint(self, asked: Asked) -> str | None:
+        """Hash the program's part of a prompt; most calls of a dataset share it."""
+        program = [one for one in asked.messages if one.role in PROGRAM]
+        key = (
+            *(one.content if isinstance(one.content, str) else repr(one.content) for one in program),
+            bytes(asked.tools),
+            bytes(asked.response_format),
+        )
+        if key not in self._fingerprints:
+            if len(self._fingerprints) >= _REMEMBERED:
+                self._fingerprints.clear()
+            request: dict[str, Any] = {"messages": [fields_of(one) for one in program]}
+            for name in ("tools", "response_format"):
+                request[name] = json.loads(bytes(getattr(asked, name)))
+            self._fingerprints[key] = prompt_fingerprint(request)
+        return self._fingerprints[key]
+
+    def _scrubbed(self, asked: Asked, answer: Message, given: Message | None, fingerprint: str | None) -> Example:
+        messages = [one for one in asked.messages if not self._pruned(one)]
+        rest = [one for one in messages if not is_program(one)]
+        head = len(rest) < len(messages)
+        spoken = self._scrub.messages([*rest, answer, *((given,) if given is not None else ())])
+        if given is not None:
+            given = as_answer(spoken.pop())
+        answer = as_answer(spoken.pop())
+        if head:
+            others = iter(spoken)
+            messages = [self._program(one) if is_program(one) else next(others) for one in messages]
+        else:
+            messages = spoken
+        for one in messages:
+            if one.role == "assistant":
+                one.weight = 0  # it is learnt from its own call
+                one.refusal = None
+        prompt = Line(messages)
+        if there(asked.tools):
+            prompt.tools = self._scrub.raw(asked.tools)
+            prompt.parallel_tool_calls = UNSET if asked.parallel_tool_calls is None else asked.parallel_tool_calls
+        texts_said = [text_of(one) for one in messages if one.role not in PROGRAM] or [text_of(o) for o in messages]
+        return Example(prompt, answer, given, fingerprint, _conversation(messages, texts_said), texts_said)
+
+    def _program(self, message: Message) -> Message:
+        message.content = self._scrub.text(str(message.content))
+        return message
+
+    def _pruned(self, message: Message) -> bool:
+        return message.role in PROGRAM and message.content in self._prune if self._prune else False
+
+
+def _conversation(messages: list[Message], texts: list[str]) -> str:
+    """Hash what a conversation begins with; letters made small, so that a prompt shouted is the same prompt."""
+    first = next((text_of(one) for one in messages if one.role == "user"), None)
+    said = first if first is not None else "\n".join(texts)
+    found = conversation_hash({"messages": [{"role": "user", "content": said.lower()}]})
+    if found is None:
+        raise LeftOutError("unreadable")
+    return found

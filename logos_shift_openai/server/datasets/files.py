@@ -1,0 +1,78 @@
+"""The files of an edition while they are written: both splits, the ids of the calls, and at last the manifest.
+
+Rule: all is on the disk before anybody may see it; every hash is of the bytes that were written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+TRAIN: Final = "train.jsonl"
+HELDOUT: Final = "heldout.jsonl"
+SOURCES: Final = "sources.txt"
+MANIFEST: Final = "manifest.json"
+NAMES: Final = (TRAIN, HELDOUT, SOURCES, MANIFEST)
+_ID_LENGTH: Final = 20
+_BUFFER: Final = 1 << 20
+
+
+class Files:
+    """See the module; a context manager that closes them.
+
+    Args:
+        folder: An empty one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, BinaryIO] = {}
+        self._hashes = {name: hashlib.sha256() for name in (TRAIN, HELDOUT, SOURCES)}
+        self._rows = dict.fromkeys(self._hashes, 0)
+        self._bytes = dict.fromkeys(self._hashes, 0)
+
+    def __enter__(self) -> Files:  # noqa: PYI034 - nobody inherits
+        self._open = {name: (self._folder / name).open("wb", buffering=_BUFFER) for name in self._hashes}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in self._open.values():
+            file.close()
+
+    def write(self, name: str, line: bytes) -> None:
+        """Add a line, its end included."""
+        self._open[name].write(line)
+        self._hashes[name].update(line)
+        self._rows[name] += 1
+        self._bytes[name] += len(line)
+
+    def rows(self, name: str) -> int:
+        """Count the lines of a file."""
+        return self._rows[name]
+
+    def said(self) -> dict[str, dict[str, Any]]:
+        """Give hash, size and rows of each file."""
+        return {
+            name: {"sha256": one.hexdigest(), "bytes": self._bytes[name], "rows": self._rows[name]}
+            for name, one in self._hashes.items()
+        }
+
+    def finish(self, manifest: dict[str, Any]) -> str:
+        """Write the manifest, see everything onto the disk, and give the edition's id: the hash of the manifest."""
+        for file in self._open.values():
+            file.flush()
+            os.fsync(file.fileno())
+        text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True).encode("utf-8", "replace") + b"\n"
+        with (self._folder / MANIFEST).open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        return hashlib.sha256(text).hexdigest()[:_ID_LENGTH]

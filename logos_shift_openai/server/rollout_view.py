@@ -1,0 +1,45 @@
+"""A rollout as it is shown: one shape for the HTTP API and for every form of the command line."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from .rollout_guard import warnings_of
+from .rollouts import Rollout, history
+from .shadows import shadow_totals
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from logos_shift_openai.core.config import Config
+
+_SEARCHED: Final = 40
+
+
+def rollout_json(connection: Connection, one: Rollout, config: Config) -> dict[str, Any]:
+    """Give where a rollout stands, the last look with its figures, and the course of its proofs.
+
+    Args:
+        connection: A reader's connection.
+        one: The rollout.
+        config: The live config.
+    """
+    told = history(connection, one.experiment, _SEARCHED)
+    return {
+        "experiment": one.experiment,
+        "phase": one.state.phase,
+        "share": one.state.share,
+        "ladder": list(one.policy.ladder),
+        "why": told[0]["why"],
+        "revision": one.revision,
+        "started": one.started,
+        "updated": one.updated,
+        "look": next((each["document"]["look"] for each in told if each["document"]["look"]), None),
+        "harm_needed": -math.log(one.policy.alpha),
+        "trail": list(one.trail),
+        "shadow": shadow_totals(connection, one.experiment),
+        "warnings": warnings_of(config, one.experiment),
+        "policy": one.policy.to_json(),
+        "state": one.state.to_json(),
+    }
