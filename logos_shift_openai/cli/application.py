@@ -30,6 +30,7 @@ from logos_shift_openai.cli import (
     stats,
     store,
     tune,
+    ui,
 )
 from logos_shift_openai.cli.output import CommandError, warn
 from logos_shift_openai.cli.session import Place
@@ -48,6 +49,7 @@ _ORDER = (
     "dataset",
     "tune",
     "prices",
+    "ui",
     "serve",
     "keys",
     "notify",
@@ -99,6 +101,7 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(keys.app, name="keys")
 app.add_typer(notify.app, name="notify")
 app.add_typer(store.app, name="store")
+app.command(name="ui", short_help="Look at it in the browser.", epilog=ui.EXAMPLE)(ui.ui)
 app.command(name="serve", short_help="Run the server.", epilog=serve.EXAMPLE)(serve.serve)
 app.command(name="replay", short_help="Ask a candidate what others were asked.", epilog=replay.EXAMPLE)(replay.replay)
 app.command(name="stats", short_help="Count per variant.", epilog=stats.EXAMPLE)(stats.stats)

@@ -47,6 +47,9 @@ def serve(
     background: Annotated[
         bool, typer.Option("--background/--no-background", help="Whether this process may do background work.")
     ] = True,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard/--no-dashboard", help="Whether there are pages for people.")
+    ] = True,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
 ) -> None:
     """Serve records, feedback, config and statistics over HTTP."""
@@ -73,6 +76,7 @@ def serve(
             no_auth=no_auth,
             cors_origins=cors_origin or (),
             background=background,
+            dashboard=dashboard,
             home=ctx.obj.home,
             channels=channels,
         )

@@ -20,13 +20,18 @@ from .api import (
     keys,
     notifications,
     operation,
+    overview,
+    prices,
     records,
+    redaction,
     rollouts,
+    session,
     tuning,
 )
 from .api.exchange import ApiError
 from .api.gate import Gate, Preflight, send_answer
 from .api.openapi import document
+from .dashboard.pages import Pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +44,15 @@ ENDPOINTS: Final = (
     *feedback.ENDPOINTS,
     *calls.ENDPOINTS,
     *experiments.ENDPOINTS,
+    *overview.ENDPOINTS,
     *tuning.ENDPOINTS,
     *rollouts.ENDPOINTS,
     *datasets.ENDPOINTS,
+    *prices.ENDPOINTS,
+    *redaction.ENDPOINTS,
     *keys.ENDPOINTS,
     *notifications.ENDPOINTS,
+    *session.ENDPOINTS,
     *operation.ENDPOINTS,
 )
 _NOT_FOUND: Final = ApiError(404, "not_found", "there is nothing here")
@@ -59,6 +68,7 @@ class LogosApp:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._fixed: dict[tuple[str, str], Gate | Preflight] = {}
+        self._pages = Pages() if service.dashboard else None
         self._variable: list[tuple[str, re.Pattern[str], Gate | Preflight]] = []
         for one in ENDPOINTS:
             self._add(one.method, one.path, Gate(service, one))
@@ -77,7 +87,11 @@ class LogosApp:
             wanted = "GET" if method == "HEAD" else method
             found = {name: (one, parts) for name, one, parts in reversed([*self._at(path)])}
             if wanted not in found:
-                await _refuse(send, found)
+                page = self._pages.find(path) if self._pages is not None and wanted == "GET" else None
+                if page is not None:
+                    await page(scope, send)
+                else:
+                    await _refuse(send, found)
                 return
             endpoint, scope["path_params"] = found[wanted]
         await endpoint(scope, receive, send)

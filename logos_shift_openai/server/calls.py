@@ -12,7 +12,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
 from .feedback import SUCCESS_FROM, Score, feedback_about, scores
-from .prices import read_prices
+from .prices import Prices, read_prices
 from .store.database import store_of
 from .store.rows import NO_BODIES, Row, bodies_of, head_of
 from .store.schema import call_bodies, calls
@@ -30,6 +30,7 @@ class Filters:
         feedback: By the score that counts: from 0.5 on a success, below it a failure; or none at all.
         errors: Only calls that ended in an error.
         since: Started at or after, milliseconds since 1970.
+        until: Started before, milliseconds since 1970.
         limit: At most so many, the latest first.
         before: Only those that come after this one in the list: its `at` and its id.
     """
@@ -41,6 +42,7 @@ class Filters:
     feedback: FeedbackKind | None = None
     errors: bool = False
     since: int | None = None
+    until: int | None = None
     limit: int | None = None
     before: tuple[int, str] | None = None
 
@@ -55,8 +57,13 @@ class Cursor:
 
 def list_calls(connection: Connection, filters: Filters) -> list[Row]:
     """List the heads of calls, latest first, each with the `feedback` that counts for it."""
-    query = select(calls).where(*_conditions(filters)).order_by(calls.c.at.desc(), calls.c.id.desc())
+    query = select(calls).where(*conditions(filters)).order_by(calls.c.at.desc(), calls.c.id.desc())
     heads = [_head(connection, row) for row in connection.execute(query.limit(filters.limit)).mappings().all()]
+    return with_feedback(connection, heads)
+
+
+def with_feedback(connection: Connection, heads: list[Row]) -> list[Row]:
+    """Give heads with the `feedback` that counts for each."""
     counted = scores(connection, heads)
     return [{**head, "feedback": _feedback(counted.get(head["id"]))} for head in heads]
 
@@ -85,17 +92,21 @@ def find_call(connection: Connection, call_id: str) -> Row | None:
     if row is None:
         return None
     head = _head(connection, row)
-    tokens = (head["tokens_in"], head["tokens_out"], head["tokens_cached"])
-    model = head["served_model"] or head["requested_model"]
     children = select(calls.c.id).where(calls.c.parent == head["id"]).order_by(calls.c.at, calls.c.id)
     return {
         **head,
         **bodies_of(_pack(connection, row)),
         "children": list(connection.scalars(children)),
-        "cost": read_prices(connection).cost(model, head["served_provider"], head["at"], tokens),
+        "cost": cost_of(read_prices(connection), head),
         "feedback": _feedback(scores(connection, [head]).get(head["id"])),
         "said": feedback_about(connection, head),
     }
+
+
+def cost_of(prices: Prices, head: Row) -> float | None:
+    """Give what a call cost in dollars; None where its tokens or their price are not known."""
+    tokens = (head["tokens_in"], head["tokens_out"], head["tokens_cached"])
+    return prices.cost(head["served_model"] or head["requested_model"], head["served_provider"], head["at"], tokens)
 
 
 def calls_since(connection: Connection, cursor: Cursor) -> list[Row]:
@@ -117,26 +128,30 @@ def latest(connection: Connection) -> Cursor:
     return Cursor(received=-1 if last is None else last, ids=set(ids))
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+def conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    """Say in SQL which calls are wanted."""
     equal = {"dataset": filters.dataset, "assigned": filters.variant, "experiment": filters.experiment}
-    conditions = [calls.c[name] == value for name, value in equal.items() if value is not None]
+    wanted = [calls.c[name] == value for name, value in equal.items() if value is not None]
     if filters.model is not None:
         models = (calls.c.requested_model, calls.c.served_model)
-        conditions.append(or_(*(column == filters.model for column in models)))
+        wanted.append(or_(*(column == filters.model for column in models)))
     if filters.errors:
-        conditions.append(calls.c.error_type.is_not(None))
+        wanted.append(calls.c.error_type.is_not(None))
     if filters.since is not None:
-        conditions.append(calls.c.at >= filters.since)
+        wanted.append(calls.c.at >= filters.since)
+    if filters.until is not None:
+        wanted.append(calls.c.at < filters.until)
     if filters.before is not None:
         at, call_id = filters.before
-        conditions.append((calls.c.at < at) | ((calls.c.at == at) & (calls.c.id < call_id)))
+        wanted.append(calls.c.at <= at)  # what an index begins at
+        wanted.append((calls.c.at < at) | ((calls.c.at == at) & (calls.c.id < call_id)))
     if filters.feedback == "none":
-        conditions.append(calls.c.score.is_(None))
+        wanted.append(calls.c.score.is_(None))
     elif filters.feedback == "success":
-        conditions.append(calls.c.score >= SUCCESS_FROM)
+        wanted.append(calls.c.score >= SUCCESS_FROM)
     elif filters.feedback == "failure":
-        conditions.append(calls.c.score < SUCCESS_FROM)
-    return conditions
+        wanted.append(calls.c.score < SUCCESS_FROM)
+    return wanted
 
 
 def _head(connection: Connection, row: RowMapping) -> Row:

@@ -49,6 +49,10 @@ class Prices:
         """
         return price_of(self.table, model) or _listed(model, provider, at // _DAY)
 
+    def has_own(self, model: str) -> bool:
+        """Tell whether the user's own table has a price of a model."""
+        return price_of(self.table, model) is not None
+
     def cost(
         self,
         model: str | None,
@@ -70,7 +74,7 @@ class Prices:
         price = self.price(model, provider, at)
         if price is None:
             return None
-        if read > _LONG and price_of(self.table, model) is None:
+        if read > _LONG and not self.has_own(model):
             return _reckoned(model, provider, at // _DAY, (read, written or 0, cached or 0))
         return price.cost(read, written or 0, cached or 0)
 

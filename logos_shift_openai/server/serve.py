@@ -20,11 +20,12 @@ from .app import make_app
 from .config_versions import adopt_embedded
 from .datasets.keeping import editions_of
 from .dictionaries import train_due
+from .embedded import take_in
 from .fold import fold
 from .keys import create_first_key
 from .notifications.delivery import Delivery
 from .retention import retention
-from .rollouts import tick_step
+from .rollouts import TICK_SECONDS, tick, tick_step
 from .service import Service
 from .tuners.step import TuningStep, workshop
 from .worker import StoreLease, Worker, holder_name
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _BACKLOG: Final = 1024
 _KEEP_ALIVE_SECONDS: Final = 75
 _TELL_SECONDS: Final = 0.2
+_SPOOL_SECONDS: Final = 2.0
 _logger = logging.getLogger("logos_shift_openai.server")
 
 
@@ -144,6 +146,8 @@ def make_service(
     background: bool = True,
     home: Path | None = None,
     channels: Sequence[Channel] = (),
+    dashboard: bool = True,
+    embedded: Path | None = None,
 ) -> Service:
     """Put a service together.
 
@@ -155,11 +159,15 @@ def make_service(
         background: Whether this process may do the background work.
         home: Where editions lie, where bodies do not lie in S3; None for a server that makes none and tunes nothing.
         channels: What notifications are told on.
+        dashboard: Whether there are pages for people.
+        embedded: The home folder that the store belongs to, where no server owns it: its spool is taken in, and its
+            `config.json` is what counts.
     """
     holder = holder_name()
     shop = None if home is None else workshop(store, home, holder, lambda: time.time_ns() // 1_000_000)
-    tuning = [] if shop is None else [("tuning", TuningStep(shop))]
-    worker = Worker(store, [*steps(channels), *tuning], StoreLease(store, holder)) if background else None
+    tuning: list[tuple[str, Step]] = [] if shop is None else [("tuning", TuningStep(shop))]
+    work = [*steps(channels, embedded), *tuning]
+    worker = Worker(store, work, StoreLease(store, holder)) if background else None
     return Service(
         store,
         limits=limits,
@@ -169,19 +177,31 @@ def make_service(
         shop=shop,
         channels=channels,
         editions=None if home is None else editions_of(store, home / "editions"),
+        dashboard=dashboard,
+        embedded=embedded,
     )
 
 
-def steps(channels: Sequence[Channel] = ()) -> list[tuple[str, Step]]:
-    """List the background steps."""
-    told = Delivery(channels).step
-    return [
+def steps(channels: Sequence[Channel] = (), embedded: Path | None = None) -> list[tuple[str, Step]]:
+    """List the background steps; of an embedded home the spool and the config are seen to, too."""
+    shared: list[tuple[str, Step]] = [
         ("fold", fold),
         ("dictionaries", train_due),
         ("retention", retention),
-        ("rollouts", tick_step),
-        ("notifications", told),
+        ("notifications", Delivery(channels).step),
     ]
+    if embedded is None:
+        return [*shared, ("rollouts", tick_step)]
+
+    def spool(store: Store, now: int) -> float:
+        take_in(store, embedded, lambda: now)
+        return _SPOOL_SECONDS
+
+    def rollouts(store: Store, now: int) -> float:
+        tick(store, now, embedded)
+        return TICK_SECONDS
+
+    return [("spool", spool), *shared, ("rollouts", rollouts)]
 
 
 def prepare(store: Store, home: Path | None, now: int, *, no_auth: bool) -> str | None:

@@ -18,10 +18,12 @@ from .keys import KeyRing, Known, find_known, note_used
 from .limits import Buckets, Limits
 from .live_config import LiveConfig
 from .metrics import Metrics
+from .sessions import Session, Sessions, find_session
 from .store.database import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _READERS: Final = 4
 _NOTE_SECONDS: Final = 60.0
+_LOGINS_PER_SECOND: Final = 0.5
+_LOGIN_BURST_SECONDS: Final = 20.0
 _logger = logging.getLogger("logos_shift_openai.server")
 
 
@@ -53,6 +57,8 @@ class Service:
         shop: What starting a tuning job needs; None where there is no folder of editions.
         channels: What notifications are told on.
         editions: Where the files of editions lie; None for a server that makes none.
+        dashboard: Whether there are pages for people, and sessions for them.
+        embedded: The home folder whose `config.json` and spool the store belongs to, where no server owns it.
         now: Milliseconds since 1970.
         clock: Seconds that never go back.
     """
@@ -68,6 +74,8 @@ class Service:
         shop: Workshop | None = None,
         channels: Sequence[Channel] = (),
         editions: EditionStore | None = None,
+        dashboard: bool = True,
+        embedded: Path | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,6 +87,8 @@ class Service:
         self.shop = shop
         self.channels = tuple(channels)
         self.editions = None if editions is None else EditionDesk(store, editions, now)
+        self.dashboard = dashboard
+        self.embedded = embedded
         self.now = now
         self.clock = clock
         self.started = now()
@@ -87,6 +97,10 @@ class Service:
         self.closing = False
         self.keys = KeyRing(self._find_key, clock)
         self.rates = Buckets(self.limits.requests_per_second, self.limits.burst_seconds)
+        self.sessions = Sessions(self._find_session, now, clock)
+        self.logins = Buckets(_LOGINS_PER_SECOND, _LOGIN_BURST_SECONDS)
+        self.followers: dict[str, tuple[int, int]] = {}
+        """The config that each key asked with last, and when: version and milliseconds since 1970, of this process."""
         self.failures = Buckets(self.limits.failures_per_second, self.limits.burst_seconds)
         self.intake = Intake(store, self.limits, now)
         self.config = LiveConfig(lambda ask: self.read(ask, always=True), self.limits.waiting)
@@ -176,6 +190,9 @@ class Service:
 
     async def _find_key(self, key_id: str) -> Known | None:
         return await self.read(lambda connection: find_known(connection, key_id), always=True)
+
+    async def _find_session(self, token_hash: bytes) -> Session | None:
+        return await self.read(lambda connection: find_session(connection, token_hash), always=True)
 
     def note_use(self, key_id: str) -> None:
         """Remember that a key was used, to be written down once in a while."""

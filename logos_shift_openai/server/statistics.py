@@ -150,7 +150,7 @@ def variant_statistics(
             errors=sums.errors,
             incomplete=sums.incomplete,
             fallbacks=sums.fallbacks,
-            success=_success(sums),
+            success=success_of(sums),
             latency_ms=_times(sums.latency),
             first_token_ms=_times(sums.first_token),
             tokens=Tokens(sums.with_usage, sums.tokens_in, sums.tokens_out, sums.tokens_cached),
@@ -171,7 +171,8 @@ def _order(one: VariantStatistics) -> list[tuple[bool, str]]:
     return [(part is None, str(part or "")) for part in parts]
 
 
-def _success(sums: Sums) -> Success:
+def success_of(sums: Sums) -> Success:
+    """Give the mean score of some calls with its interval."""
     if sums.scored <= 0:
         return Success()
     total = sums.score / UNIT

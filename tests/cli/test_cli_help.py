@@ -58,6 +58,7 @@ COMMANDS = [
     "dataset split",
     "dataset remove",
     "replay",
+    "ui",
     "serve",
     "keys",
     "keys create",

@@ -50,6 +50,7 @@ def test_what_is_answered_is_as_it_says(server, lines, document):
     """Each operation is asked, the refusals too; status and body must be in the document."""
     one = lines.call(experiment="e", assigned="candidate", dataset="d")
     plan = {"key": "e", "models": ["m"], "candidate": "c"}
+    own = {"X-Logos-Shift": "test", "Sec-Fetch-Site": "same-origin"}
     key_id = server.ask("POST", "/v1/keys", json={"scope": "read"}).json()["id"]
     asked = [
         ("POST", "/v1/records", "/v1/records", {"data": one + b"no\n", "headers": NDJSON}),
@@ -112,6 +113,16 @@ def test_what_is_answered_is_as_it_says(server, lines, document):
         ("GET", "/v1/notifications", "/v1/notifications?limit=0", {}),
         ("POST", "/v1/notifications/test", "/v1/notifications/test", {"json": {}}),
         ("POST", "/v1/notifications/test", "/v1/notifications/test", {"json": {"channel": "none"}}),
+        ("GET", "/v1/overview", "/v1/overview", {}),
+        ("GET", "/v1/prices", "/v1/prices", {}),
+        ("PUT", "/v1/prices", "/v1/prices", {"json": {"prices": [{"model": "m", "input": 1, "output": 2}]}}),
+        ("POST", "/v1/redaction", "/v1/redaction", {"json": {"body": {"a": "b"}, "rules": "secrets"}}),
+        ("POST", "/v1/redaction", "/v1/redaction", {"json": {"body": "x", "rules": "no such rule"}}),
+        ("POST", "/v1/session", "/v1/session", {"json": {"key": server.keys["read"]}, "headers": own}),
+        ("POST", "/v1/session", "/v1/session", {"json": {"key": "no"}, "headers": own}),
+        ("POST", "/v1/session", "/v1/session", {"json": {"key": "no"}}),
+        ("GET", "/v1/session", "/v1/session", {}),
+        ("DELETE", "/v1/session", "/v1/session", {"headers": own}),
         ("GET", "/health", "/health", {}),
         ("GET", "/ready", "/ready", {}),
         ("GET", "/metrics", "/metrics", {}),

@@ -190,3 +190,20 @@ def test_a_pause_gives_the_share_away_and_the_next_look_takes_it_back(server, tm
         assert json.loads(live_config(connection).document)["experiments"][0]["share"] == 100
     store.close()
     assert server.ask("GET", AT, "read").json()["why"] == decision.why
+
+
+def test_where_programs_follow_a_file_the_rollout_is_in_the_file(serve, tmp_path):
+    """As `logos-shift ui` serves it: begun, paused and rolled back there, and nothing is in the store's own config."""
+    home = tmp_path / "home"
+    home.mkdir()
+    server = serve(embedded=home)
+    assert begin(server, policy={"ladder": [500, 10000]}).json()["share"] == 500
+    written = json.loads((home / "config.json").read_text())["experiments"][0]
+    assert (written["key"], written["share"], written["candidate"]["model"]) == ("e", 500, "small")
+    assert server.ask("POST", f"{AT}/pause").json()["phase"] == "paused"
+    assert server.ask("POST", f"{AT}/rollback").json()["share"] == 0
+    assert json.loads((home / "config.json").read_text())["experiments"][0]["share"] == 0
+    with server.store.reading() as connection:
+        assert live_config(connection).version == 0
+    refused = server.ask("POST", "/v1/experiments", json={"key": "f", "models": ["big"], "candidate": "small"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "embedded_config")

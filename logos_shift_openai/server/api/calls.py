@@ -6,18 +6,24 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from logos_shift_openai.server.calls import Filters, find_call, list_calls
+from logos_shift_openai.server.calls import Filters, find_call
+from logos_shift_openai.server.search import Found, Search, search_calls
 from logos_shift_openai.server.statistics import VariantStatistics, totals, variant_statistics
 
-from .exchange import Answer, ApiError, Ask, Endpoint, to_json
+from .exchange import Answer, ApiError, Ask, Endpoint, tagged, to_json
 
 _Name = Annotated[str, msgspec.Meta(max_length=512)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-_CURSOR = r"^[0-9]{1,15}\..+$"
+_Amount = Annotated[float, msgspec.Meta(ge=0, le=2**53)]
+_CURSOR = r"^[0-9]{1,15}\..*$"
 
 
 class CallsAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """Which calls. `cursor` is the `next` of the page before; times are milliseconds since 1970."""
+    """Which calls. `cursor` is the `next` of the page before; times are milliseconds since 1970.
+
+    `text` stands in the request or answer; `slower` is in milliseconds, `dearer` in US dollars; with `previews` each
+    call comes with what was asked and answered, shortened.
+    """
 
     dataset: _Name | None = None
     model: _Name | None = None
@@ -25,16 +31,27 @@ class CallsAsked(msgspec.Struct, forbid_unknown_fields=True):
     experiment: _Name | None = None
     feedback: Literal["success", "failure", "none"] | None = None
     errors: bool = False
+    text: _Name | None = None
+    slower: _Amount | None = None
+    dearer: _Amount | None = None
     since: _Time | None = None
+    until: _Time | None = None
+    previews: bool = False
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
     cursor: Annotated[str, msgspec.Meta(max_length=600, pattern=_CURSOR)] | None = None
 
 
 class Calls(msgspec.Struct):
-    """Heads of calls, the latest first; `next` is the cursor of the next page, null after the last."""
+    """Heads of calls, the latest first; `next` is the cursor of the next page, null after the last.
+
+    A search looks through so many of the latest calls at a time: a page may be short, or empty, and have a `next` that
+    goes on from `searched_to`. `unread` counts calls whose texts lie in another store and were not looked through.
+    """
 
     calls: list[dict[str, Any]]
     next: str | None
+    searched_to: int | None
+    unread: int
 
 
 class StatsAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,29 +91,33 @@ async def list_some(ask: Ask) -> Answer:
         feedback=asked.feedback,
         errors=asked.errors,
         since=asked.since,
-        limit=asked.limit + 1,
+        until=asked.until,
+        limit=asked.limit,
         before=(int(at), call_id) if asked.cursor else None,
     )
+    search = Search(filters, asked.text or None, asked.slower, asked.dearer, asked.previews)
 
-    def page(heads: list[dict[str, Any]]) -> bytes:
-        more = len(heads) > asked.limit
-        last = heads[asked.limit - 1] if more else None
-        return to_json(Calls(heads[: asked.limit], None if last is None else f"{last['at']}.{last['id']}"))
+    def page(found: Found) -> bytes:
+        last = found.next
+        cursor = None if last is None else f"{last[0]}.{last[1]}"
+        return to_json(Calls(found.calls, cursor, None if last is None else last[0], found.unread))
 
-    return Answer(await ask.service.read(lambda connection: page(list_calls(connection, filters))))
+    body = await ask.service.read(lambda connection: page(search_calls(connection, search)))
+    return tagged(ask, body)
 
 
 async def show(ask: Ask) -> Answer:
     """Show one call whole."""
     call_id = ask.path["id"]
 
-    def page(call: dict[str, Any] | None) -> bytes | None:
+    def page(connection: Any) -> bytes | None:
+        call = find_call(connection, call_id)
         return None if call is None else to_json(call)
 
-    body = await ask.service.read(lambda connection: page(find_call(connection, call_id)))
+    body = await ask.service.read(page)
     if body is None:
         raise ApiError(404, "not_found", "there is no such call", where="id")
-    return Answer(body)
+    return tagged(ask, body)
 
 
 async def stats(ask: Ask) -> Answer:
@@ -118,8 +139,9 @@ ENDPOINTS = (
         "read",
         list_some,
         "List calls, the latest first.",
-        {200: (Calls, "A page.")},
+        {200: (Calls, "A page."), 304: (None, "The one you have.")},
         query=CallsAsked,
+        headers=("If-None-Match",),
     ),
     Endpoint(
         "GET",
@@ -127,7 +149,8 @@ ENDPOINTS = (
         "read",
         show,
         "Show a call with its bodies, attempts and feedback, by our id or the provider's own.",
-        {200: (dict[str, Any], "The call."), 404: (None, "There is none.")},
+        {200: (dict[str, Any], "The call."), 304: (None, "As you have it."), 404: (None, "There is none.")},
+        headers=("If-None-Match",),
     ),
     Endpoint(
         "GET",

@@ -72,6 +72,7 @@ async def get_config(ask: Ask) -> Answer:
         raise ApiError(503, "store_unavailable", "the config has not been read yet", retry_after=1.0)
     wait = ask.query(Wait).wait if ask.scope["query_string"] else 0.0
     given = ask.header(b"if-none-match")
+    _note_follower(ask, given)
     if given is None:
         return _whole(ask)
     if given == live.current.etag and not wait:
@@ -82,6 +83,16 @@ async def get_config(ask: Ask) -> Answer:
     if current.etag in etags or current.etag == known:
         return Answer(b"", 304, [(b"etag", current.etag), _CACHE], None)
     return _whole(ask)
+
+
+def _note_follower(ask: Ask, etag: bytes | None) -> None:
+    """Remember which version the asker has, or is about to get; an ETag begins with it."""
+    if ask.caller is not None and ask.caller.key_id is not None:
+        version = ask.service.config.current.version
+        digits = b"" if etag is None else etag.lstrip(b'"').partition(b"-")[0]
+        if digits.isdigit() and len(digits) < 16:  # noqa: PLR2004 - 2^53 has 16 digits
+            version = int(digits)
+        ask.service.followers[ask.caller.key_id] = (version, ask.service.now())
 
 
 def _whole(ask: Ask) -> Answer:

@@ -10,6 +10,7 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import parse_qsl
 
@@ -259,6 +260,16 @@ def to_json(value: object) -> bytes:
         return msgspec.json.encode(value)
     except (UnicodeEncodeError, OverflowError):
         return json.dumps(_finite(msgspec.to_builtins(value, builtin_types=(int,)))).encode()
+
+
+def tagged(ask: Ask, body: bytes) -> Answer:
+    """Answer with an ETag, or with 304 to who has this very body already."""
+    etag = f'"{sha256(body).hexdigest()[:24]}"'.encode()
+    headers = [(b"etag", etag), (b"cache-control", b"private, no-cache")]
+    given = (ask.header(b"if-none-match") or b"").split(b",")
+    if etag in {one.strip().removeprefix(b"W/") for one in given}:
+        return Answer(b"", 304, headers, None)
+    return Answer(body, 200, headers)
 
 
 def _finite(value: Any) -> Any:

@@ -13,7 +13,7 @@ from logos_shift_openai.core.records import FeedbackRecord, feedback_line
 from logos_shift_openai.server.intake import QueueFullError
 
 from .exchange import Answer, ApiError, Ask, Caller, Endpoint, to_json
-from .gate import admit, unauthorized
+from .gate import admit, session_of, unauthorized
 from .records import count
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
@@ -61,7 +61,8 @@ class TokenMade(msgspec.Struct):
 async def take_feedback(ask: Ask) -> Answer:
     """Take one feedback in, by a key or by a token for its call."""
     bearer = (ask.header(b"authorization") or b"").partition(b" ")[2].strip()
-    by_token = bearer.startswith(b"lsf_") or (not bearer and not ask.service.no_auth)
+    by_session = not bearer and await session_of(ask) is not None
+    by_token = bearer.startswith(b"lsf_") or (not bearer and not by_session and not ask.service.no_auth)
     if not by_token:
         await admit(ask, "ingest")
     said = await ask.read_json(FeedbackBody)

@@ -19,6 +19,7 @@ from logos_shift_openai.server.rollouts import ChangedError, NoRolloutError
 from logos_shift_openai.server.service import BusyError
 from logos_shift_openai.server.store.database import StoreError, StoreFullError
 
+from .browser import cookie_of, require_own_page
 from .exchange import Answer, ApiError, Ask, Caller, ClientGoneError, Endpoint
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from logos_shift_openai.server.keys import Scope
     from logos_shift_openai.server.service import Service
+    from logos_shift_openai.server.sessions import Session
 
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -77,6 +79,7 @@ class Gate:
                 _require_loopback(ask)
             if self._endpoint.scope is not None:
                 ask.caller = await admit(ask, self._endpoint.scope)
+            _require_served_config(ask)
             return await self._endpoint.handler(ask)
         except ApiError as error:
             return error.answer()
@@ -160,6 +163,13 @@ async def admit(ask: Ask, needed: Scope, *, also: frozenset[str] = frozenset()) 
     known = None
     if scheme.lower() == b"bearer":
         known = await service.keys.check(presented.strip())
+    elif not scheme:
+        session = await session_of(ask)
+        if session is not None:
+            require_own_page(ask)
+            if session.key_id is None:
+                return Caller(None, "admin")
+            known = await service.keys.find(session.key_id)
     now = service.clock()
     if known is None:
         raise unauthorized(ask)
@@ -171,6 +181,12 @@ async def admit(ask: Ask, needed: Scope, *, also: frozenset[str] = frozenset()) 
         raise ApiError(403, "forbidden", "this key may not do that")
     service.note_use(known.id)
     return Caller(known.id, known.scope)
+
+
+async def session_of(ask: Ask) -> Session | None:
+    """Find the session of the request's cookie."""
+    token = cookie_of(ask) if ask.service.dashboard else None
+    return None if token is None else await ask.service.sessions.check(token)
 
 
 def unauthorized(ask: Ask, message: str = "a key of this server is needed: Authorization: Bearer ls_...") -> ApiError:
@@ -210,6 +226,14 @@ def _require_loopback(ask: Ask) -> None:
     foreign = origin is not None and origin.partition(b"://")[2].lower() != host
     if name not in _LOOPBACK or (foreign and origin not in ask.service.cors_origins):
         raise ApiError(403, "forbidden", "without keys this server answers its own machine alone")
+
+
+def _require_served_config(ask: Ask) -> None:
+    """Refuse a change of the config where the programs of this machine follow `config.json` instead of the store."""
+    embedded = ask.service.embedded is not None and ask.scope["method"] != "GET"
+    if embedded and ask.scope["path"].startswith(("/v1/config", "/v1/experiments")):
+        what = "this machine's programs follow config.json; change it with `logos-shift experiment` or `rollout`"
+        raise ApiError(409, "embedded_config", what)
 
 
 def _cors(service: Service, ask: Ask) -> list[tuple[bytes, bytes]]:

@@ -115,7 +115,7 @@ async def list_all(ask: Ask) -> Answer:
     """List them."""
 
     def page(connection: Connection) -> bytes:
-        config = config_of(connection, None)
+        config = config_of(connection, ask.service.embedded)
         found = [RolloutShown(**rollout_json(connection, one, config)) for one in list_rollouts(connection)]
         return to_json(RolloutList(found))
 
@@ -141,7 +141,7 @@ async def begin(ask: Ask) -> Answer:
         one = asked.plan
         plan = Plan(key, tuple(one.models), one.candidate, one.provider, one.dataset, unit=one.unit)
     await service.intake.change(
-        lambda: begin_rollout(service.store, key, policy, service.now(), plan=plan, by_key=_by(ask))
+        lambda: begin_rollout(service.store, key, policy, service.now(), service.embedded, plan=plan, by_key=_by(ask))
     )
     await service.config.refresh()
     return await _shown(ask, key)
@@ -152,7 +152,9 @@ async def change(ask: Ask, what: str) -> Answer:
     key, service, expected = ask.path["experiment"], ask.service, _expected(ask)
     try:
         await service.intake.change(
-            lambda: change_rollout(service.store, key, what, service.now(), expected=expected, by_key=_by(ask))
+            lambda: change_rollout(
+                service.store, key, what, service.now(), service.embedded, expected=expected, by_key=_by(ask)
+            )
         )
     except StaleError as error:
         raise ApiError(412, "stale", str(error), where="If-Match") from None
@@ -183,7 +185,8 @@ async def _shown(ask: Ask, key: str) -> Answer:
         one = find_rollout(connection, key)
         if one is None:
             return None
-        return one.revision, to_json(RolloutShown(**rollout_json(connection, one, config_of(connection, None))))
+        config = config_of(connection, ask.service.embedded)
+        return one.revision, to_json(RolloutShown(**rollout_json(connection, one, config)))
 
     found = await ask.service.read(page)
     if found is None:

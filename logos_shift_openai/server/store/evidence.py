@@ -183,6 +183,23 @@ def sums_by_key(
     return {key: sums for key, sums in total.items() if sums}
 
 
+def sums_by_hour(connection: Connection, since: int) -> dict[int, dict[Key, Sums]]:
+    """Read the sums of each hour, folded or not.
+
+    Args:
+        connection: A reader's connection.
+        since: The first hour's start, milliseconds since 1970.
+    """
+    hours: dict[int, dict[Key, Sums]] = {}
+    folded = select(evidence).where(evidence.c.level == HOUR, evidence.c.start >= since)
+    fresh = select(evidence_deltas).where(evidence_deltas.c.start >= since)
+    for query in (folded, fresh):
+        for row in connection.execute(query).mappings():
+            key = Key(row["dataset"], row["experiment"], row["variant"], bool(row["functions"]))
+            hours.setdefault(row["start"], {}).setdefault(key, Sums()).add(Sums.unpack(row["sums"]))
+    return hours
+
+
 def _sums_rows(connection: Connection, wanted: dict[str, str | None], since: int | None) -> Iterator[RowMapping]:
     def only(table: Any) -> list[ColumnElement[bool]]:
         return [table.c[name] == value for name, value in wanted.items() if value is not None]

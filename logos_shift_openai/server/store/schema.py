@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0010"
+REVISION: Final = "0011"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -347,3 +347,14 @@ shadows: Final = Table(
 )
 Index("shadows_shadow_of", shadows.c.shadow_of)
 Index("shadows_experiment_at", shadows.c.experiment, shadows.c.at)
+# Of the dashboard.
+
+sessions: Final = Table(
+    "sessions",
+    tables,
+    Column("token_hash", LargeBinary(32), primary_key=True),  # sha256 of 256 random bits
+    Column("key_id", String(32), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+Index("sessions_expires", sessions.c.expires)

@@ -1,0 +1,1 @@
+"""How quickly the pages of the dashboard are there, over more and more calls."""

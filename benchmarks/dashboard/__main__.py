@@ -1,0 +1,120 @@
+"""Measure in a real browser when each page is painted and has its data, over few calls and many; print one table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.dashboard.filling import fill
+from benchmarks.measure import Row
+from benchmarks.server.__main__ import table
+from benchmarks.server.served import Process, folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FEW = 100
+_TURNS = 9
+_TARGET_MS = 300
+_RATIO = 2
+_DRAWN = """
+new MutationObserver((_, watch) => {
+  const main = document.querySelector('main');
+  if (!main || main.hasAttribute('aria-busy')) return;
+  watch.disconnect();
+  requestAnimationFrame(() => { window.drawn = performance.now(); });
+}).observe(document, {attributes: true, subtree: true, childList: true});
+"""
+# Waits within the page: what Playwright polls with is a text that the pages' policy does not let run.
+_WAIT = """new Promise((done) => {
+  const look = () => (window.drawn ? done(window.drawn) : setTimeout(look, 5));
+  look();
+})"""
+
+
+def pages(call_id: str) -> dict[str, str]:
+    """Name the pages that are looked at, and their addresses."""
+    return {
+        "overview": "/",
+        "calls": "/calls",
+        "calls with a common word": "/calls?text=card",
+        "calls with a word that is in none": "/calls?text=zzzzqq",
+        "calls of a dataset with a word": "/calls?text=pin&dataset=dataset-3",
+        "calls in an error, of which there is none": "/calls?errors=true",
+        "calls with feedback": "/calls?feedback=failure",
+        "calls by their cost, of which none fits": "/calls?dearer=5",
+        "a call": f"/calls/{call_id}",
+        "settings": "/settings",
+    }
+
+
+def measure(browser: Any, home: Path, calls: int) -> dict[str, tuple[float, float]]:
+    """Give the medians of the first paint and of the data's, in ms, by page."""
+    from logos_shift_openai.server.calls import Filters, list_calls
+    from logos_shift_openai.server.store.database import open_store
+
+    store = open_store(home / "store.sqlite3")
+    fill(store, calls, time.time_ns() // 1_000_000)
+    with store.reading() as connection:
+        call_id = list_calls(connection, Filters(limit=1))[0]["id"]
+    store.close()
+    command = [sys.executable, "-m", "logos_shift_openai.cli", "--home", str(home), "serve", "--port", "0"]
+    server = Process(command, home / "log")
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    try:
+        page, url = context.new_page(), f"http://127.0.0.1:{server.port}"
+        page.add_init_script(_DRAWN)
+        page.goto(f"{url}/login")
+        page.fill("input[name=key]", server.key)
+        page.click("button.main")
+        page.wait_for_url(f"{url}/")
+        return {name: _times(page, url + path) for name, path in pages(call_id).items()}
+    finally:
+        context.close()
+        server.end()
+
+
+def _times(page: Any, url: str) -> tuple[float, float]:
+    paints, drawn = [], []
+    for _ in range(_TURNS):
+        page.goto(url)
+        at = page.evaluate(_WAIT)
+        paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"))
+        drawn.append(at)
+    return statistics.median(paints), statistics.median(drawn)
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
+    parser.add_argument("--calls", type=int, default=1_000_000, help="a million unless given")
+    asked = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    began, rows = time.monotonic(), []
+    with folder() as home, sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        few = measure(browser, home / "few", FEW)
+        many = measure(browser, home / "many", asked.calls)
+        browser.close()
+    note = f"median of {_TURNS}; first paint, then with its data"
+    for name, (paint, data) in many.items():
+        rows.append(Row(f"{name}: first paint over {asked.calls:,} calls", paint, "ms", _TARGET_MS, note=note))
+        rows.append(Row(f"{name}: with its data", data, "ms", _TARGET_MS))
+        rows.append(Row(f"{name}: against {FEW} calls", data / few[name][1], "", _RATIO))
+    print(table(rows))
+    load = " ".join(f"{one:.1f}" for one in os.getloadavg())
+    took = time.monotonic() - began
+    print(f"\nPython {platform.python_version()}, {os.cpu_count()} cores, load {load}, {took:.0f} s.")
+    sys.exit(1 if any(row.ok is False for row in rows) else 0)
+
+
+if __name__ == "__main__":
+    main()
