@@ -83,7 +83,6 @@ app = typer.Typer(
     help="Calls, feedback and experiments of logos_shift_openai on this machine.",
     epilog="Example:\n\n\b\n  logos-shift doctor\n  logos-shift calls list --since 2h\n  logos-shift stats",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

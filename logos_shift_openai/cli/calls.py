@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import (
     CommandError,
     age,
@@ -72,12 +73,20 @@ _KINDS: Final[dict[Verdict, FeedbackKind]] = {
 def list_(
     ctx: typer.Context,
     *,
-    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this dataset.")] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="Only this model, requested or answering.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this dataset.", autocompletion=completing.datasets)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this model, requested or answering.", autocompletion=completing.models),
+    ] = None,
     variant: Annotated[
         Variant | None, typer.Option(metavar="VARIANT", help="baseline or candidate, as assigned.")
     ] = None,
-    experiment: Annotated[str | None, typer.Option(metavar="KEY", help="Only calls of this experiment.")] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Only calls of this experiment.", autocompletion=completing.experiments),
+    ] = None,
     feedback: Annotated[
         Verdict | None, typer.Option(metavar="WORD", help="success, failure or none: the one that counts.")
     ] = None,
@@ -114,7 +123,9 @@ def list_(
 @app.command("show", epilog="Example:\n\n\b\n  logos-shift calls show chatcmpl-9xKq2")
 def show(
     ctx: typer.Context,
-    call_id: Annotated[str, typer.Argument(metavar="ID", help="Our id, or the provider's own.")],
+    call_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Our id, or the provider's own.", autocompletion=completing.calls)
+    ],
     as_json: Json = False,
 ) -> None:
     """Show one call: its conversation, route, attempts and feedback."""
@@ -166,7 +177,9 @@ def tail(
 def export(
     ctx: typer.Context,
     *,
-    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this dataset.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this dataset.", autocompletion=completing.datasets)
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="WHEN", help="As 90s, 30m, 2h, 7d, or a date like 2026-11-24.")
     ] = None,

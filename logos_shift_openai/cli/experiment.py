@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import (
     CommandError,
     clean,
@@ -41,7 +42,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="Name of the experiment.")]
+Key = Annotated[
+    str, typer.Argument(metavar="KEY", help="Name of the experiment.", autocompletion=completing.experiments)
+]
 Url = Annotated[
     str | None,
     typer.Option(
@@ -79,7 +82,10 @@ def start(
     provider: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its endpoint, as named in your environment.")
     ] = None,
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="Only calls of this dataset; * for all.")] = "*",
+    dataset: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Only calls of this dataset; * for all.", autocompletion=completing.datasets),
+    ] = "*",
     share: Annotated[
         str, typer.Option(metavar="SHARE", help="The candidate's part in percent: 5, 0.5% or 50bp.")
     ] = "0",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import CommandError, clean, emit, now_ms
 from logos_shift_openai.cli.session import opened
 
@@ -23,7 +24,9 @@ EXAMPLE: Final = (
 def feedback(
     ctx: typer.Context,
     *,
-    call_id: Annotated[str, typer.Argument(metavar="ID", help="Our id, or the provider's own.")],
+    call_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Our id, or the provider's own.", autocompletion=completing.calls)
+    ],
     verdict: Annotated[
         str | None, typer.Argument(metavar="VERDICT", help="success, failure, or a number from 0 to 1.")
     ] = None,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms
+from logos_shift_openai.cli import completing
+from logos_shift_openai.cli.output import CommandError, bars_wanted, clean, console, emit, now_ms
 from logos_shift_openai.cli.session import opened
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def import_(
             metavar="FILE", help="Lines of JSON or one JSON document, gzipped or not.", exists=True, dir_okay=False
         ),
     ] = None,
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="Where the calls go.")] = "imported",
+    dataset: Annotated[
+        str, typer.Option(metavar="NAME", help="Where the calls go.", autocompletion=completing.datasets)
+    ] = "imported",
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Only calls that this model answered.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many entries.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and judge everything, keep nothing.")] = False,
@@ -228,7 +231,7 @@ class _progress:  # noqa: N801 - used like a function
 
         out = console(stderr=True)
         columns = (SpinnerColumn(), TextColumn("importing"), MofNCompleteColumn())
-        self._bar = Progress(*columns, console=out, transient=True, disable=not out.is_terminal)
+        self._bar = Progress(*columns, console=out, transient=True, disable=not bars_wanted())
         self._bar.start()
         task = self._bar.add_task("", total=None)
         return lambda entries: self._bar.advance(task, entries)

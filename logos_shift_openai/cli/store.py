@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms, plain_table, warn
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ def vacuum(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson =
 def keep(
     ctx: typer.Context,
     *,
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Whose; * for all without a rule.")] = "*",
+    dataset: Annotated[
+        str,
+        typer.Argument(metavar="DATASET", help="Whose; * for all without a rule.", autocompletion=completing.datasets),
+    ] = "*",
     days: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep calls and feedback so long.")] = None,
     body_days: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep their bodies so long.")] = None,
     forever: Annotated[bool, typer.Option("--forever", help="Keep everything.")] = False,

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.experiment import Json  # noqa: TC001 - typer reads the annotation
-from logos_shift_openai.cli.output import CommandError, clean, console, emit, moment, now_ms, plain_table
+from logos_shift_openai.cli.output import CommandError, bars_wanted, clean, console, emit, moment, now_ms, plain_table
 from logos_shift_openai.cli.session import opened
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Job = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.", autocompletion=completing.jobs)]
 _HOUR_MS: Final = 3_600_000
 _WATCH_SECONDS: Final = 2.0
 _BARS: Final = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
@@ -61,7 +62,9 @@ class Method(str, enum.Enum):
 def start(
     ctx: typer.Context,
     *,
-    edition: Annotated[str, typer.Option(metavar="ID", help="Edition to train on.")],
+    edition: Annotated[
+        str, typer.Option(metavar="ID", help="Edition to train on.", autocompletion=completing.editions)
+    ],
     model: Annotated[str, typer.Option(metavar="NAME", help="Base model, or the candidate itself.")],
     tuner: Annotated[TunerName, typer.Option(metavar="TUNER", help="Who trains.")] = TunerName.openai,
     provider: Annotated[
@@ -200,7 +203,8 @@ def _followed(shop: Workshop, job: TuningJob, *, as_json: bool) -> TuningJob:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     screen = console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True, disable=as_json) as bar:
+    silent = as_json or not bars_wanted()
+    with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True, disable=silent) as bar:
         task = bar.add_task(job.state, total=1.0)
         while job.state in OPEN:
             bar.update(task, description=job.state, completed=job.fraction or 0.0)
