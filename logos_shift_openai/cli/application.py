@@ -5,6 +5,7 @@ A fault that is known ends in one line on stderr and exit code 1, a usage fault 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
@@ -30,7 +31,7 @@ from logos_shift_openai.cli import (
     store,
     tune,
 )
-from logos_shift_openai.cli.output import CommandError, warn
+from logos_shift_openai.cli.output import CommandError, clean, warn
 from logos_shift_openai.cli.session import Place
 from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.home import default_home
@@ -62,6 +63,15 @@ class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Name them in the order in which they are come to need."""
         return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse bytes that are no text: they could be neither kept nor shown."""
+        for one in args:
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                raise typer.BadParameter(f"{clean(ascii(one))} is not UTF-8", ctx) from None
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -123,4 +133,14 @@ def _shared(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    ctx.obj = Place(home=home.expanduser().absolute() if home is not None else default_home(os.environ))
+    ctx.obj = Place(home=_possible(home.expanduser().absolute() if home is not None else default_home(os.environ)))
+
+
+def _possible(home: Path) -> Path:
+    """Refuse a folder that no disk can have; whether this one is there and good is for the commands to say."""
+    try:
+        home.stat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise CommandError(f"the home folder cannot be {str(home)[:80]}…: {error.strerror}") from None
+    return home

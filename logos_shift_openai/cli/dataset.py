@@ -268,11 +268,15 @@ def split(
     *,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where train and heldout.jsonl go.")],
     heldout: Annotated[float, typer.Option(min=0, max=90, metavar="PERCENT", help="Held out to measure.")] = 10.0,
+    as_json: Json = False,
 ) -> None:
     """Split any training file so that no conversation stands in both parts."""
     from logos_shift_openai.server.datasets.exporting import numbered, side_of  # noqa: PLC0415
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{out}: {error.strerror or error}") from None
     counts = {"train": 0, "heldout": 0}
     with _reading(file) as lines, (out / "train.jsonl").open("xb") as train, (out / "heldout.jsonl").open("xb") as rest:
         for number, line in numbered(lines):
@@ -283,6 +287,9 @@ def split(
                 raise CommandError(f"line {number}: has no prompt to split by; see logos-shift dataset validate")
             counts[side] += 1
             (train if side == "train" else rest).write(line.rstrip(b"\r\n") + b"\n")
+    if as_json:
+        emit({**counts, "folder": str(out)})
+        return
     typer.echo(f"{counts['train']:,} to train on, {counts['heldout']:,} held out, in {clean(out)}.")
 
 
@@ -293,6 +300,7 @@ def remove(
         str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.", autocompletion=completing.editions)
     ],
     database_url: _Address = None,
+    as_json: Json = False,
 ) -> None:
     """Remove an edition and its files."""
     from logos_shift_openai.server.datasets.register import remove_edition  # noqa: PLC0415
@@ -300,7 +308,10 @@ def remove(
     with _kept(ctx, database_url, create=False) as (store, kept):
         found = _found(store, edition)
         remove_edition(store, kept, found.id)
-    typer.echo(f"{found.id} is removed.")
+    if as_json:
+        emit({"removed": found.id})
+    else:
+        typer.echo(f"{found.id} is removed.")
 
 
 @contextmanager

@@ -81,8 +81,11 @@ def take_spool_in(store: Store, place: Place) -> TakenIn:
 
     if not bars_wanted():
         return take_in(store, place.home, now_ms)
-    with _progress() as bar:
+    bar = _progress()
+    try:
         return take_in(store, place.home, now_ms, _advance(bar))
+    finally:
+        bar.stop()
 
 
 def take_in_and_say(store: Store, place: Place) -> None:
@@ -115,6 +118,7 @@ def _advance(bar: Progress) -> Callable[[int, int], None]:
         if total < _LONG_BYTES:
             return
         if not tasks:
+            bar.start()  # not before it is worth one: it takes hold of the terminal
             tasks.append(bar.add_task("", total=total))
         bar.update(tasks[0], completed=min(done, total))
 

@@ -27,15 +27,20 @@ _Address = Annotated[
 ]
 _AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
 _KIB: Final = 1024
+_LONGEST: Final = 36_500
 
 
 @app.command(epilog="Example:\n\n\b\n  logos-shift store migrate --database-url postgresql://db/logos")
-def migrate(ctx: typer.Context, database_url: _Address = None) -> None:
+def migrate(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson = False) -> None:
     """Make the store, or bring it up to this version's schema."""
     from logos_shift_openai.server.store.schema import REVISION  # noqa: PLC0415
 
     with _opened(ctx.obj, database_url, create=True) as store:
-        typer.echo(f"{clean(store.where)}: its schema is version {REVISION}.")
+        where = store.where
+    if as_json:
+        emit({"store": where, "schema": REVISION})
+    else:
+        typer.echo(f"{clean(where)}: its schema is version {REVISION}.")
 
 
 @app.command(epilog="Example:\n\n\b\n  logos-shift store stats --json")
@@ -94,8 +99,12 @@ def keep(
         str,
         typer.Argument(metavar="DATASET", help="Whose; * for all without a rule.", autocompletion=completing.datasets),
     ] = "*",
-    days: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep calls and feedback so long.")] = None,
-    body_days: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep their bodies so long.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=_LONGEST, metavar="N", help="Keep calls and feedback so long.")
+    ] = None,
+    body_days: Annotated[
+        int | None, typer.Option(min=1, max=_LONGEST, metavar="N", help="Keep their bodies so long.")
+    ] = None,
     forever: Annotated[bool, typer.Option("--forever", help="Keep everything.")] = False,
     database_url: _Address = None,
     as_json: _AsJson = False,

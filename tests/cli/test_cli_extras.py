@@ -50,7 +50,9 @@ def test_what_is_named_as_missing_is_what_the_extras_ask_for() -> None:
 
 def test_the_extras_cover_every_import() -> None:
     """`boto3` and `rensa` belong to extras of their own; the driver is imported by SQLAlchemy."""
-    asked = {name.partition(".")[0] for name in required("cli") | required("server") | required("s3") | required("neardup")}
+    asked = {
+        name.partition(".")[0] for name in required("cli") | required("server") | required("s3") | required("neardup")
+    }
     assert imported("cli", "server", "core", "client") - CLIENT == asked
 
 
