@@ -98,9 +98,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(calls.app, name="calls")
-app.add_typer(experiment.app, name="experiment")
-app.add_typer(rollout.app, name="rollout")
-app.add_typer(tune.app, name="tune")
+app.add_typer(experiment.app, name="experiment", short_help="Start, set, pause and stop experiments.")
+app.add_typer(rollout.app, name="rollout", short_help="Ramp, promote or roll back on proof.")
+app.add_typer(tune.app, name="tune", short_help="Train a cheaper model, or make one that needs none.")
 app.add_typer(prices.app, name="prices")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(keys.app, name="keys")
