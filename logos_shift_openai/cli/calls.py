@@ -172,6 +172,7 @@ def tail(
 
 @app.command(
     "export",
+    short_help="Write calls to stdout, one JSON object a line.",
     epilog="Example:\n\n\b\n  logos-shift calls export > calls.ndjson\n"
     "  logos-shift calls export --dataset sales --rated | gzip > sales.gz",
 )

@@ -115,6 +115,7 @@ def show(
 
 @app.command(
     "build",
+    short_help="Cut an edition from the calls of a dataset.",
     epilog="Example:\n\n\b\n  logos-shift dataset build sales --feedback success --since 30d\n"
     "  logos-shift dataset build intents --per-answer 50 --prune-constant",
 )
@@ -262,7 +263,11 @@ def validate(
         typer.echo(f"{sum(rows):,} rows, all good {dialect.value}.")
 
 
-@app.command("split", epilog="Example:\n\n\b\n  logos-shift dataset split mine.jsonl --heldout 20 --out split/")
+@app.command(
+    "split",
+    short_help="Split any training file by conversation.",
+    epilog="Example:\n\n\b\n  logos-shift dataset split mine.jsonl --heldout 20 --out split/",
+)
 def split(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines of any dialect.")],
     *,

@@ -108,6 +108,7 @@ def revoke(
 
 @app.command(
     "feedback-token",
+    short_help="Make a token for feedback from a web page.",
     epilog="Example:\n\n\b\n  LOGOS_SHIFT_API_KEY=ls_ingest_... \\\n    logos-shift keys feedback-token chatcmpl-9xKq2",
 )
 def feedback_token(

@@ -68,7 +68,7 @@ def stats(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson = 
     console().print(table)
 
 
-@app.command(epilog="Example:\n\n\b\n  logos-shift store vacuum")
+@app.command(short_help="Pack bodies better and give room back.", epilog="Example:\n\n\b\n  logos-shift store vacuum")
 def vacuum(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson = False) -> None:
     """Pack old bodies better, remove what is past its time, and give room back."""
     from logos_shift_openai.server.retention import enforce  # noqa: PLC0415
@@ -89,8 +89,9 @@ def vacuum(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson =
 
 
 @app.command(
+    short_help="Show or set how long records are kept.",
     epilog="Example:\n\n\b\n  logos-shift store keep\n  logos-shift store keep --days 90 --body-days 30\n"
-    "  logos-shift store keep sales --days 365"
+    "  logos-shift store keep sales --days 365",
 )
 def keep(
     ctx: typer.Context,
@@ -132,7 +133,10 @@ def keep(
         typer.echo("Everything is kept for good.")
 
 
-@app.command(epilog="Example:\n\n\b\n  logos-shift store move postgresql+psycopg://logos@db/logos")
+@app.command(
+    short_help="Copy the store into another one.",
+    epilog="Example:\n\n\b\n  logos-shift store move postgresql+psycopg://logos@db/logos",
+)
 def move(
     ctx: typer.Context,
     target: Annotated[str, typer.Argument(metavar="URL", help="Where to: an address, or another file.")],

@@ -115,7 +115,11 @@ def status(ctx: typer.Context, job: Job, as_json: Json = False) -> None:
         _show(_advanced(shop, job, look_again=True), as_json=as_json)
 
 
-@app.command("watch", epilog="Example:\n\n\b\n  logos-shift tune watch tune-4f1c0d9a83b2")
+@app.command(
+    "watch",
+    short_help="Follow a job to its end, or until Ctrl-C.",
+    epilog="Example:\n\n\b\n  logos-shift tune watch tune-4f1c0d9a83b2",
+)
 def watch_(ctx: typer.Context, job: Job, as_json: Json = False) -> None:
     """Follow a job to its end, or until Ctrl-C; the job goes on without us."""
     with _shop(ctx) as shop:
