@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from command_lines import our_commands, read
 from typer.main import get_command
 
 from logos_shift_openai.cli.application import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -116,6 +117,17 @@ def test_help(cli: Any, path: tuple[str, ...]) -> None:
     else:
         said = re.sub(r"--home \S+ ", "", ended.out.partition("Example:")[2])
         assert f"logos-shift {' '.join(path)}" in said.replace("logos-shift --home", "logos-shift")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_are_command_lines(name: str) -> None:
+    """Each example in a help is read by the command line that it is an example of."""
+    for file in ("mine.jsonl", "conversations.jsonl", "observations.jsonl.gz", "pairs.jsonl"):
+        Path(file).touch()
+    Path("src").mkdir()
+    lines = re.sub(r"\\\n\s*", " ", LEAVES[tuple(name.split())].epilog).splitlines()
+    found = [read(words) for words in our_commands(lines)]
+    assert tuple(name.split()) in found
 
 
 @pytest.mark.parametrize("name", NAMES)
