@@ -14,6 +14,7 @@ import typer
 from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.calls import since_ms
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, emit_lines, now_ms, plain_table, warn
+from logos_shift_openai.cli.progress import counted
 from logos_shift_openai.cli.session import opened
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from logos_shift_openai.server.datasets.register import Edition
     from logos_shift_openai.server.store.database import Store
 
-app = typer.Typer(help="Cut calls into training sets; check and split files.", no_args_is_help=True)
+app = typer.Typer(
+    help="Cut calls into training sets; check and split files.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
 _Address = Annotated[
@@ -181,8 +184,8 @@ def build(
             price=price,
             epochs=epochs,
         )
-        with _kept(ctx, database_url) as (store, kept):
-            found = make_edition(store, kept, choice, now, _say)
+        with _kept(ctx, database_url) as (store, kept), counted("looking at calls") as advance:
+            found = make_edition(store, kept, choice, now, advance)
     except EditionError as error:
         raise CommandError(str(error)) from None
     _show(found, as_json=as_json)
@@ -364,9 +367,3 @@ def _pairs(texts: list[str]) -> dict[str, Any]:
     if any("=" not in text for text in texts):
         raise typer.BadParameter("is KEY=VALUE", param_hint="--metadata")
     return found
-
-
-def _say(read: int) -> None:
-    if sys.stderr.isatty() and read:
-        sys.stderr.write(f"\r{read:,} calls looked at")
-        sys.stderr.flush()

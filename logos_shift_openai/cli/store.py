@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from logos_shift_openai.cli import completing
-from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms, plain_table, warn
+from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms, plain_table
+from logos_shift_openai.cli.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from logos_shift_openai.cli.session import Place
     from logos_shift_openai.server.store.database import Store
 
-app = typer.Typer(help="Look after the store: schema, sizes, time to keep, moving.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look after the store: schema, sizes, time to keep, moving.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _Address = Annotated[
     str | None,
@@ -78,7 +80,8 @@ def vacuum(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson =
     with _opened(ctx.obj, database_url) as store:
         before = sizes(store).size
         removed = enforce(store, now_ms())
-        repacked = run(store, now_ms())
+        with counted("looking at bodies") as advance:
+            repacked = run(store, now_ms(), advance)
         after = sizes(store).size
     if as_json:
         emit({"removed": asdict(removed), "repacked": asdict(repacked), "before": before, "after": after})
@@ -148,7 +151,8 @@ def move(
     with _opened(ctx.obj, None) as source, _opened(ctx.obj, target, create=True) as other:
         if source.where == other.where:
             raise CommandError("a store cannot be moved into itself")
-        compared = run(source, other, _say)
+        with counted("copying records") as advance:
+            compared = run(source, other, advance)
     missing = sum(one.missing for one in compared)
     if as_json:
         emit([asdict(one) for one in compared])
@@ -177,16 +181,6 @@ def _opened(place: Place, address: str | None, *, create: bool = False) -> Itera
             store.close()
     except StoreError as error:
         raise CommandError(str(error)) from None
-
-
-def _say(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{done:,} of {total:,} records")
-        if done >= total:
-            sys.stderr.write("\n")
-        sys.stderr.flush()
-    elif done >= total:
-        warn(f"{done:,} records looked at")
 
 
 def _bytes(size: int) -> str:

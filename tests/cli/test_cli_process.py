@@ -149,6 +149,19 @@ def test_a_long_spool_shows_its_progress_on_a_terminal_only(
     assert json.loads(out_text)["totals"]["calls"] == 10_000
 
 
+def test_a_count_of_long_work_is_gone_when_it_has_ended(home: Any, process: Any) -> None:
+    """Shown on a terminal and wiped off again; not there in a pipe."""
+    home.spool(*(home.call(request={"text": str(number) * 200}) for number in range(50)))
+    process("stats").communicate()
+    shown = on_a_terminal("store", "vacuum")
+    count, _, after = shown.rpartition("looking at bodies")
+    assert count
+    assert "\x1b[2K" in after.partition("past their time")[0]
+    out, err = process("store", "vacuum").communicate()
+    assert "past their time" in out
+    assert (err, "looking" in out) == ("", False)
+
+
 def test_two_commands_at_once(home: Any, process: Any) -> None:
     """Both take the same spool in, and both see all of it."""
     for _ in range(6):
