@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from logos_shift_openai.cli import (
     calls,
+    completing,
     dataset,
     demo,
     doctor,
@@ -59,6 +60,10 @@ _PIPE_CLOSED = 141
 
 class _Commands(TyperGroup):
     """The group of all commands: what one of them raises becomes its exit code."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        completing.complete(self)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Name them in the order in which they are come to need."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import (
     CommandError,
     age,
@@ -74,20 +73,12 @@ _KINDS: Final[dict[Verdict, FeedbackKind]] = {
 def list_(
     ctx: typer.Context,
     *,
-    dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this dataset.", autocompletion=completing.datasets)
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Only this model, requested or answering.", autocompletion=completing.models),
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this dataset.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Only this model, requested or answering.")] = None,
     variant: Annotated[
         Variant | None, typer.Option(metavar="VARIANT", help="baseline or candidate, as assigned.")
     ] = None,
-    experiment: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", help="Only calls of this experiment.", autocompletion=completing.experiments),
-    ] = None,
+    experiment: Annotated[str | None, typer.Option(metavar="KEY", help="Only calls of this experiment.")] = None,
     feedback: Annotated[
         Verdict | None, typer.Option(metavar="WORD", help="success, failure or none: the one that counts.")
     ] = None,
@@ -124,9 +115,7 @@ def list_(
 @app.command("show", epilog="Example:\n\n\b\n  logos-shift calls show chatcmpl-9xKq2")
 def show(
     ctx: typer.Context,
-    call_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Our id, or the provider's own.", autocompletion=completing.calls)
-    ],
+    call_id: Annotated[str, typer.Argument(metavar="ID", help="Our id, or the provider's own.")],
     as_json: Json = False,
 ) -> None:
     """Show one call: its conversation, route, attempts and feedback."""
@@ -179,9 +168,7 @@ def tail(
 def export(
     ctx: typer.Context,
     *,
-    dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this dataset.", autocompletion=completing.datasets)
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this dataset.")] = None,
     since: Annotated[
         str | None, typer.Option(metavar="WHEN", help="As 90s, 30m, 2h, 7d, or a date like 2026-11-24.")
     ] = None,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.calls import since_ms
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, emit_lines, now_ms, plain_table, warn
 from logos_shift_openai.cli.progress import counted
@@ -104,9 +103,7 @@ def list_(ctx: typer.Context, database_url: _Address = None, as_json: Json = Fal
 @app.command("show", epilog="Example:\n\n\b\n  logos-shift dataset show 6ca15d0b")
 def show(
     ctx: typer.Context,
-    edition: Annotated[
-        str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.", autocompletion=completing.editions)
-    ],
+    edition: Annotated[str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.")],
     database_url: _Address = None,
     as_json: Json = False,
 ) -> None:
@@ -124,14 +121,12 @@ def show(
 )
 def build(
     ctx: typer.Context,
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Whose calls.", autocompletion=completing.datasets)],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Whose calls.")],
     *,
     kind: Annotated[Kind, typer.Option(metavar="KIND", help="chat, or preference pairs.")] = Kind.chat,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="As 90s, 2h, 7d, or a date.")] = None,
     until: Annotated[str | None, typer.Option(metavar="WHEN", help="The same; calls before it.")] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this requested model.", autocompletion=completing.models)
-    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Only this requested model.")] = None,
     feedback: Annotated[Feedback, typer.Option(metavar="WORD", help="unfailed, success or any.")] = Feedback.unfailed,
     conversation: Annotated[
         bool, typer.Option("--conversation", help="A score counts for its whole conversation.")
@@ -198,9 +193,7 @@ def build(
 )
 def export(
     ctx: typer.Context,
-    edition: Annotated[
-        str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.", autocompletion=completing.editions)
-    ],
+    edition: Annotated[str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.")],
     *,
     part: Annotated[Part, typer.Option(metavar="PART", help="train or heldout.")] = Part.train,
     dialect: Annotated[
@@ -304,9 +297,7 @@ def split(
 @app.command("remove", epilog="Example:\n\n\b\n  logos-shift dataset remove 6ca15d0b")
 def remove(
     ctx: typer.Context,
-    edition: Annotated[
-        str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.", autocompletion=completing.editions)
-    ],
+    edition: Annotated[str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.")],
     database_url: _Address = None,
     as_json: Json = False,
 ) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import (
     CommandError,
     clean,
@@ -42,9 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Key = Annotated[
-    str, typer.Argument(metavar="KEY", help="Name of the experiment.", autocompletion=completing.experiments)
-]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Name of the experiment.")]
 Url = Annotated[
     str | None,
     typer.Option(
@@ -83,10 +80,7 @@ def start(
     provider: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its endpoint, as named in your environment.")
     ] = None,
-    dataset: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Only calls of this dataset; * for all.", autocompletion=completing.datasets),
-    ] = "*",
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Only calls of this dataset; * for all.")] = "*",
     share: Annotated[
         str, typer.Option(metavar="SHARE", help="The candidate's part in percent: 5, 0.5% or 50bp.")
     ] = "0",

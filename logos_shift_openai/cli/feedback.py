@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import CommandError, clean, emit, now_ms
 from logos_shift_openai.cli.session import opened
 
@@ -24,9 +23,7 @@ EXAMPLE: Final = (
 def feedback(
     ctx: typer.Context,
     *,
-    call_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Our id, or the provider's own.", autocompletion=completing.calls)
-    ],
+    call_id: Annotated[str, typer.Argument(metavar="ID", help="Our id, or the provider's own.")],
     verdict: Annotated[
         str | None, typer.Argument(metavar="VERDICT", help="success, failure, or a number from 0 to 1.")
     ] = None,

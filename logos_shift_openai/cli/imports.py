@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import CommandError, bars_wanted, clean, console, emit, now_ms
 from logos_shift_openai.cli.session import opened
 
@@ -74,9 +73,7 @@ def import_(
             metavar="FILE", help="Lines of JSON or one JSON document, gzipped or not.", exists=True, dir_okay=False
         ),
     ] = None,
-    dataset: Annotated[
-        str, typer.Option(metavar="NAME", help="Where the calls go.", autocompletion=completing.datasets)
-    ] = "imported",
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Where the calls go.")] = "imported",
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Only calls that this model answered.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many entries.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and judge everything, keep nothing.")] = False,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import CommandError, age, clean, console, emit, now_ms, plain_table
 
 if TYPE_CHECKING:
@@ -87,9 +86,7 @@ def list_(ctx: typer.Context, database_url: DatabaseUrl = None, as_json: Json = 
 @app.command("revoke", epilog="Example:\n\n\b\n  logos-shift keys revoke 3f9c2a71b0de")
 def revoke(
     ctx: typer.Context,
-    key_id: Annotated[
-        str, typer.Argument(metavar="ID", help="As `keys list` shows it.", autocompletion=completing.keys)
-    ],
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")],
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
@@ -112,9 +109,7 @@ def revoke(
     epilog="Example:\n\n\b\n  LOGOS_SHIFT_API_KEY=ls_ingest_... \\\n    logos-shift keys feedback-token chatcmpl-9xKq2",
 )
 def feedback_token(
-    call_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The call that may be spoken of.", autocompletion=completing.calls)
-    ],
+    call_id: Annotated[str, typer.Argument(metavar="ID", help="The call that may be spoken of.")],
     minutes: Annotated[int, typer.Option(min=1, max=10_080, metavar="N", help="How long it holds.")] = 60,
     as_json: Json = False,
 ) -> None:

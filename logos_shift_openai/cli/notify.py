@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.keys import DatabaseUrl, Json  # noqa: TC001 - typer reads the annotations
 from logos_shift_openai.cli.output import CommandError, age, clean, console, emit, now_ms, plain_table
 from logos_shift_openai.cli.session import opened
@@ -39,10 +38,7 @@ def named_channels() -> tuple[Channel, ...]:
 
 @app.command("test", epilog="Example:\n\n\b\n  logos-shift notify test ops")
 def send_tests(
-    channel: Annotated[
-        str | None,
-        typer.Argument(metavar="[NAME]", help="The channel; none for all.", autocompletion=completing.channels),
-    ] = None,
+    channel: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The channel; none for all.")] = None,
     as_json: Json = False,
 ) -> None:
     """Send a test now, on the channels of this environment."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms, plain_table
 from logos_shift_openai.cli.session import opened
 
@@ -22,9 +21,7 @@ _Address = Annotated[
     typer.Option(metavar="URL", envvar="LOGOS_SHIFT_DATABASE_URL", help="The server's PostgreSQL, if it has one."),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
-_Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Its name; * and ? stand for others.", autocompletion=completing.models)
-]
+_Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name; * and ? stand for others.")]
 
 
 @app.command("set", epilog="Example:\n\n\b\n  logos-shift prices set 'tiny-base:*' --input 0.1 --output 0.4")
@@ -70,10 +67,7 @@ def remove(ctx: typer.Context, model: _Model, database_url: _Address = None, as_
 @app.command("list", epilog="Example:\n\n\b\n  logos-shift prices list\n  logos-shift prices list gpt-6.1-sol")
 def list_(
     ctx: typer.Context,
-    model: Annotated[
-        str | None,
-        typer.Argument(metavar="[MODEL]", help="Only what this one costs today.", autocompletion=completing.models),
-    ] = None,
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Only what this one costs today.")] = None,
     provider: Annotated[str | None, typer.Option(metavar="NAME", help="Its provider, if it has one.")] = None,
     database_url: _Address = None,
     as_json: _Json = False,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.experiment import Json, Key, Unit, Url
 from logos_shift_openai.cli.keys import DatabaseUrl  # noqa: TC001 - typer reads the annotation
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, moment, percent, plain_table, warn
@@ -53,10 +52,7 @@ def start(
     provider: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its endpoint, as named in your environment.")
     ] = None,
-    dataset: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Only calls of this dataset; * for all.", autocompletion=completing.datasets),
-    ] = "*",
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Only calls of this dataset; * for all.")] = "*",
     unit: Annotated[Unit, typer.Option(metavar="UNIT", help="What keeps its variant.")] = Unit.user,
     policy: Annotated[Path | None, typer.Option(metavar="FILE", help="How it decides, as JSON.")] = None,
     url: Url = None,
@@ -84,12 +80,7 @@ def start(
 @app.command("status", epilog="Example:\n\n\b\n  logos-shift rollout status sales-tiny --watch")
 def status(
     ctx: typer.Context,
-    key: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[KEY]", help="Name of the experiment; none for all.", autocompletion=completing.experiments
-        ),
-    ] = None,
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Name of the experiment; none for all.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
     recount: Annotated[bool, typer.Option("--recount", help="Count all calls of KEY's run anew, and compare.")] = False,
     url: Url = None,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.calls import since_ms
 from logos_shift_openai.cli.output import (
     clean,
@@ -36,12 +35,8 @@ EXAMPLE: Final = "Example:\n\n\b\n  logos-shift stats --experiment sales-tiny\n 
 
 def stats(
     ctx: typer.Context,
-    dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this dataset.", autocompletion=completing.datasets)
-    ] = None,
-    experiment: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Only this experiment.", autocompletion=completing.experiments)
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this dataset.")] = None,
+    experiment: Annotated[str | None, typer.Option(metavar="KEY", help="Only this experiment.")] = None,
     since: Annotated[
         str | None, typer.Option(metavar="WHEN", help="As 90s, 30m, 2h, 7d, or a date like 2026-11-24.")
     ] = None,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms, plain_table
 from logos_shift_openai.cli.progress import counted
 
@@ -101,7 +100,7 @@ def keep(
     *,
     dataset: Annotated[
         str,
-        typer.Argument(metavar="DATASET", help="Whose; * for all without a rule.", autocompletion=completing.datasets),
+        typer.Argument(metavar="DATASET", help="Whose; * for all without a rule."),
     ] = "*",
     days: Annotated[
         int | None, typer.Option(min=1, max=_LONGEST, metavar="N", help="Keep calls and feedback so long.")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from logos_shift_openai.cli import completing
 from logos_shift_openai.cli.experiment import Json  # noqa: TC001 - typer reads the annotation
 from logos_shift_openai.cli.output import CommandError, bars_wanted, clean, console, emit, moment, now_ms, plain_table
 from logos_shift_openai.cli.session import opened
@@ -29,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Job = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.", autocompletion=completing.jobs)]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
 _HOUR_MS: Final = 3_600_000
 _WATCH_SECONDS: Final = 2.0
 _BARS: Final = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
@@ -62,9 +61,7 @@ class Method(str, enum.Enum):
 def start(
     ctx: typer.Context,
     *,
-    edition: Annotated[
-        str, typer.Option(metavar="ID", help="Edition to train on.", autocompletion=completing.editions)
-    ],
+    edition: Annotated[str, typer.Option(metavar="ID", help="Edition to train on.")],
     model: Annotated[str, typer.Option(metavar="NAME", help="Base model, or the candidate itself.")],
     tuner: Annotated[TunerName, typer.Option(metavar="TUNER", help="Who trains.")] = TunerName.openai,
     provider: Annotated[
