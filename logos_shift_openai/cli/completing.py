@@ -1,9 +1,9 @@
 """What a shell offers for an argument: names that are in the home folder's store and config.
 
 A parameter is known by its name, in `_BY_NAME`, so that a new command has its names without asking for them. It runs at
-every press of a key, so it asks the file of the store directly, takes nothing in, makes nothing, and offers nothing where
-anything is wrong. Names were given by callers and go into a shell that evaluates them: those with characters that mean
-something there are left out.
+every press of a key, so it asks the file of the store directly, takes nothing in, makes nothing, and offers nothing
+where anything is wrong. Names were given by callers and go into a shell that evaluates them: those with characters that
+mean something there are left out.
 """
 
 from __future__ import annotations
