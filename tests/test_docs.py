@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -16,9 +18,36 @@ import pytest
 
 import logos_shift_openai
 
+sys.path.append(str(Path(__file__).parent / "cli"))
+from command_lines import our_commands, read, shell_lines
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+OFFLINE = ["start.md", "doctor.md", "settings.md", "importing.md", "notifications.md"]
+"""Pages whose commands are run; those of the others need a server, a provider or a container."""
+OUTSIDE = ("logos-shift import openai", "logos-shift notify test")
+"""Commands on them that ask somebody else."""
+ONE_CALL = """
+from logos_shift_openai import OpenAI
+OpenAI().chat.completions.create(model="gpt-6.1-sol", messages=[{"role": "user", "content": "Hello"}])
+"""
+
+
+def prepare(folder):
+    """Put the files there that pages speak of."""
+    folder.mkdir(exist_ok=True)
+    (folder / "src").mkdir()
+    turn = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    (folder / "conversations.jsonl").write_text(json.dumps({"messages": turn}) + "\n")
+    seen = {"id": "o1", "traceId": "t1", "type": "GENERATION", "startTime": "2026-11-24T10:00:00Z", "model": "m"}
+    seen |= {"input": turn[:1], "output": turn[1]}
+    (folder / "observations.jsonl.gz").write_bytes(gzip.compress(json.dumps(seen).encode()))
+    run = {"id": "7b1c1f0e-6d0a-4d7e-9a53-0d3f6f1f2a01", "run_type": "llm", "start_time": "2026-11-24T10:00:00"}
+    run |= {"inputs": {"messages": turn[:1]}, "outputs": {"choices": [{"message": turn[1]}]}}
+    (folder / "runs.json").write_text(json.dumps([run]))
 
 
 class Anything(BaseHTTPRequestHandler):
@@ -94,6 +123,44 @@ def test_console_blocks_run(home):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((home / "config.json").read_text())["experiments"][0]["share"] == 2_500
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_the_pages_are_command_lines(page, tmp_path, monkeypatch):
+    """Every command of `logos-shift` on every page, also those that ask somebody else, has the options it names."""
+    prepare(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for words in our_commands(shell_lines(page.read_text(encoding="utf-8"))):
+        assert read(words)
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_commands_of_the_pages_run(name, home, tmp_path, base_url):
+    """Typed in their order in a new home with a call in it, the commands that need nobody else all succeed."""
+    folder = tmp_path / "here"
+    prepare(folder)
+    command = folder / "bin" / "logos-shift"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m logos_shift_openai.cli "$@"\n')
+    command.chmod(0o755)
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    lines = [line for line in shell_lines(page) if line.startswith(("logos-shift ", "export "))]
+    typed = [line for line in lines if not line.startswith(OUTSIDE)]
+    assert typed
+    env = {
+        **os.environ,
+        "PATH": f"{command.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "LOGOS_SHIFT_HOME": str(home),
+        "OPENAI_API_KEY": "k",
+        "OPENAI_BASE_URL": base_url,
+    }
+    script = f"{sys.executable} -c {shlex.quote(ONE_CALL)}\n" + "\n".join(typed)
+    done = subprocess.run(
+        ["bash", "-euc", script], env=env, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_settings_page():

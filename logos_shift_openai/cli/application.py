@@ -5,6 +5,7 @@ A fault that is known ends in one line on stderr and exit code 1, a usage fault 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 
 from logos_shift_openai.cli import (
     calls,
+    completing,
     dataset,
     demo,
     doctor,
@@ -32,7 +34,7 @@ from logos_shift_openai.cli import (
     tune,
     ui,
 )
-from logos_shift_openai.cli.output import CommandError, warn
+from logos_shift_openai.cli.output import CommandError, clean, warn
 from logos_shift_openai.cli.session import Place
 from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.home import default_home
@@ -63,9 +65,22 @@ _PIPE_CLOSED = 141
 class _Commands(TyperGroup):
     """The group of all commands: what one of them raises becomes its exit code."""
 
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        completing.complete(self)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Name them in the order in which they are come to need."""
         return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse bytes that are no text: they could be neither kept nor shown."""
+        for one in args:
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                raise typer.BadParameter(f"{clean(ascii(one))} is not UTF-8", ctx) from None
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -87,15 +102,14 @@ app = typer.Typer(
     help="Calls, feedback and experiments of logos_shift_openai on this machine.",
     epilog="Example:\n\n\b\n  logos-shift doctor\n  logos-shift calls list --since 2h\n  logos-shift stats",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(calls.app, name="calls")
-app.add_typer(experiment.app, name="experiment")
-app.add_typer(rollout.app, name="rollout")
-app.add_typer(tune.app, name="tune")
+app.add_typer(experiment.app, name="experiment", short_help="Start, set, pause and stop experiments.")
+app.add_typer(rollout.app, name="rollout", short_help="Ramp, promote or roll back on proof.")
+app.add_typer(tune.app, name="tune", short_help="Train a cheaper model, or make one that needs none.")
 app.add_typer(prices.app, name="prices")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(keys.app, name="keys")
@@ -130,4 +144,14 @@ def _shared(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    ctx.obj = Place(home=home.expanduser().absolute() if home is not None else default_home(os.environ))
+    ctx.obj = Place(home=_possible(home.expanduser().absolute() if home is not None else default_home(os.environ)))
+
+
+def _possible(home: Path) -> Path:
+    """Refuse a folder that no disk can have; whether this one is there and good is for the commands to say."""
+    try:
+        home.stat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise CommandError(f"the home folder cannot be {str(home)[:80]}…: {error.strerror}") from None
+    return home

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, show, follow and export calls.", no_args_is_help=True, rich_markup_mode=None)
 
 _TAIL_SECONDS: Final = 1.0
+_MOST: Final = 1_000_000
 _TAIL_FIRST: Final = 10
 _WIDE: Final = 110
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -85,7 +86,7 @@ def list_(
     since: Annotated[
         str | None, typer.Option(metavar="WHEN", help="As 90s, 30m, 2h, 7d, or a date like 2026-11-24.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many, the latest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, metavar="N", help="At most so many, the latest first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List calls, the latest first."""
@@ -160,6 +161,7 @@ def tail(
 
 @app.command(
     "export",
+    short_help="Write calls to stdout, one JSON object a line.",
     epilog="Example:\n\n\b\n  logos-shift calls export > calls.ndjson\n"
     "  logos-shift calls export --dataset sales --rated | gzip > sales.gz",
 )

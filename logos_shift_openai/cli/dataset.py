@@ -13,6 +13,7 @@ import typer
 
 from logos_shift_openai.cli.calls import since_ms
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, emit_lines, now_ms, plain_table, warn
+from logos_shift_openai.cli.progress import counted
 from logos_shift_openai.cli.session import opened
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from logos_shift_openai.server.datasets.register import Edition
     from logos_shift_openai.server.store.database import Store
 
-app = typer.Typer(help="Cut calls into training sets; check and split files.", no_args_is_help=True)
+app = typer.Typer(
+    help="Cut calls into training sets; check and split files.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
 _Address = Annotated[
@@ -112,6 +115,7 @@ def show(
 
 @app.command(
     "build",
+    short_help="Cut an edition from the calls of a dataset.",
     epilog="Example:\n\n\b\n  logos-shift dataset build sales --feedback success --since 30d\n"
     "  logos-shift dataset build intents --per-answer 50 --prune-constant",
 )
@@ -175,8 +179,8 @@ def build(
             price=price,
             epochs=epochs,
         )
-        with _kept(ctx, database_url) as (store, kept):
-            found = make_edition(store, kept, choice, now, _say)
+        with _kept(ctx, database_url) as (store, kept), counted("looking at calls") as advance:
+            found = make_edition(store, kept, choice, now, advance)
     except EditionError as error:
         raise CommandError(str(error)) from None
     _show(found, as_json=as_json)
@@ -255,17 +259,25 @@ def validate(
         typer.echo(f"{sum(rows):,} rows, all good {dialect.value}.")
 
 
-@app.command("split", epilog="Example:\n\n\b\n  logos-shift dataset split mine.jsonl --heldout 20 --out split/")
+@app.command(
+    "split",
+    short_help="Split any training file by conversation.",
+    epilog="Example:\n\n\b\n  logos-shift dataset split mine.jsonl --heldout 20 --out split/",
+)
 def split(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines of any dialect.")],
     *,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where train and heldout.jsonl go.")],
     heldout: Annotated[float, typer.Option(min=0, max=90, metavar="PERCENT", help="Held out to measure.")] = 10.0,
+    as_json: Json = False,
 ) -> None:
     """Split any training file so that no conversation stands in both parts."""
     from logos_shift_openai.server.datasets.exporting import numbered, side_of  # noqa: PLC0415
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{out}: {error.strerror or error}") from None
     counts = {"train": 0, "heldout": 0}
     with _reading(file) as lines, (out / "train.jsonl").open("xb") as train, (out / "heldout.jsonl").open("xb") as rest:
         for number, line in numbered(lines):
@@ -276,6 +288,9 @@ def split(
                 raise CommandError(f"line {number}: has no prompt to split by; see logos-shift dataset validate")
             counts[side] += 1
             (train if side == "train" else rest).write(line.rstrip(b"\r\n") + b"\n")
+    if as_json:
+        emit({**counts, "folder": str(out)})
+        return
     typer.echo(f"{counts['train']:,} to train on, {counts['heldout']:,} held out, in {clean(out)}.")
 
 
@@ -284,6 +299,7 @@ def remove(
     ctx: typer.Context,
     edition: Annotated[str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.")],
     database_url: _Address = None,
+    as_json: Json = False,
 ) -> None:
     """Remove an edition and its files."""
     from logos_shift_openai.server.datasets.register import remove_edition  # noqa: PLC0415
@@ -291,7 +307,10 @@ def remove(
     with _kept(ctx, database_url, create=False) as (store, kept):
         found = _found(store, edition)
         remove_edition(store, kept, found.id)
-    typer.echo(f"{found.id} is removed.")
+    if as_json:
+        emit({"removed": found.id})
+    else:
+        typer.echo(f"{found.id} is removed.")
 
 
 @contextmanager
@@ -339,9 +358,3 @@ def _pairs(texts: list[str]) -> dict[str, Any]:
     if any("=" not in text for text in texts):
         raise typer.BadParameter("is KEY=VALUE", param_hint="--metadata")
     return found
-
-
-def _say(read: int) -> None:
-    if sys.stderr.isatty() and read:
-        sys.stderr.write(f"\r{read:,} calls looked at")
-        sys.stderr.flush()

@@ -21,6 +21,7 @@ import typer
 from logos_shift_openai.cli.demo_round import DATASET, LARGE, SMALL, Round, Row, Tuned, tune
 from logos_shift_openai.cli.output import (
     CommandError,
+    bars_wanted,
     clean,
     console,
     emit,
@@ -162,7 +163,7 @@ def _progress(*, silent: bool) -> Progress:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description:<52}"), BarColumn(14), TimeElapsedColumn())
-    return Progress(*columns, console=console(stderr=True), disable=silent)
+    return Progress(*columns, console=console(stderr=True), disable=silent or not bars_wanted())
 
 
 def _print(

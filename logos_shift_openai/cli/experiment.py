@@ -61,6 +61,7 @@ class Unit(str, Enum):
 
 @app.command(
     "start",
+    short_help="Start an experiment, or start one again.",
     epilog="Example:\n\n\b\n"
     "  logos-shift experiment start sales-tiny --dataset sales \\\n"
     "    --model gpt-6.1-sol \\\n"
@@ -128,7 +129,11 @@ def start(
     )
 
 
-@app.command("share", epilog="Example:\n\n\b\n  logos-shift experiment share sales-tiny 25")
+@app.command(
+    "share",
+    short_help="Set the candidate's share.",
+    epilog="Example:\n\n\b\n  logos-shift experiment share sales-tiny 25",
+)
 def share(
     ctx: typer.Context,
     key: Key,

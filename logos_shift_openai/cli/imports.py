@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms
+from logos_shift_openai.cli.output import CommandError, bars_wanted, clean, console, emit, now_ms
 from logos_shift_openai.cli.session import opened
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class _progress:  # noqa: N801 - used like a function
 
         out = console(stderr=True)
         columns = (SpinnerColumn(), TextColumn("importing"), MofNCompleteColumn())
-        self._bar = Progress(*columns, console=out, transient=True, disable=not out.is_terminal)
+        self._bar = Progress(*columns, console=out, transient=True, disable=not bars_wanted())
         self._bar.start()
         task = self._bar.add_task("", total=None)
         return lambda entries: self._bar.advance(task, entries)

@@ -105,11 +105,13 @@ def revoke(
 
 @app.command(
     "feedback-token",
+    short_help="Make a token for feedback from a web page.",
     epilog="Example:\n\n\b\n  LOGOS_SHIFT_API_KEY=ls_ingest_... \\\n    logos-shift keys feedback-token chatcmpl-9xKq2",
 )
 def feedback_token(
     call_id: Annotated[str, typer.Argument(metavar="ID", help="The call that may be spoken of.")],
     minutes: Annotated[int, typer.Option(min=1, max=10_080, metavar="N", help="How long it holds.")] = 60,
+    as_json: Json = False,
 ) -> None:
     """Make a token with which a web page may give feedback on one call."""
     from logos_shift_openai.core.feedback_tokens import mint  # noqa: PLC0415
@@ -117,10 +119,15 @@ def feedback_token(
     api_key = os.environ.get("LOGOS_SHIFT_API_KEY")
     if not api_key:
         raise CommandError("LOGOS_SHIFT_API_KEY is not set; a token is signed with an ingest key")
+    until = now_ms() // 1000 + minutes * 60
     try:
-        typer.echo(mint(api_key.strip(), call_id, now_ms() // 1000 + minutes * 60))
+        token = mint(api_key.strip(), call_id, until)
     except ValueError as error:
         raise CommandError(f"LOGOS_SHIFT_API_KEY: {error}") from None
+    if as_json:
+        emit({"token": token, "call_id": call_id, "until": until * 1000})
+    else:
+        typer.echo(token)
 
 
 @contextmanager

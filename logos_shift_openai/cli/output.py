@@ -7,11 +7,12 @@ never read, and characters that steer a terminal or turn the direction of a text
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,10 +71,18 @@ def emit_lines(lines: Iterable[bytes]) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Give a console that reads no markup and colours nothing by itself."""
+    """Give a console that reads no markup and colours nothing by itself; with NO_COLOR it styles nothing at all."""
     from rich.console import Console  # noqa: PLC0415
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    styles: Literal["auto"] | None = (
+        None if os.environ.get("NO_COLOR") else "auto"
+    )  # rich by itself would leave out the colours alone
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, color_system=styles)
+
+
+def bars_wanted() -> bool:
+    """Tell whether somebody is there to see a progress bar: FORCE_COLOR makes no terminal of a pipe."""
+    return sys.stderr.isatty()
 
 
 def plain_table(title: str | None = None) -> Table:

@@ -35,6 +35,7 @@ _WIDTH: Final = 40
 
 @app.command(
     "start",
+    short_help="Begin a rollout at the first share of its ladder.",
     epilog="Example:\n\n\b\n  logos-shift rollout start sales-tiny --dataset sales \\\n"
     "    --model gpt-6.1-sol --candidate tiny-base:ft-1",
 )
@@ -108,7 +109,11 @@ def status(
             rollouts.look()
 
 
-@app.command("pause", epilog="Example:\n\n\b\n  logos-shift rollout pause sales-tiny")
+@app.command(
+    "pause",
+    short_help="Decide nothing until it is resumed.",
+    epilog="Example:\n\n\b\n  logos-shift rollout pause sales-tiny",
+)
 def pause(
     ctx: typer.Context, key: Key, url: Url = None, database_url: DatabaseUrl = None, as_json: Json = False
 ) -> None:
@@ -140,7 +145,11 @@ def rollback(
     _by_hand(ctx.obj, url, database_url, key, "rollback", as_json=as_json)
 
 
-@app.command("history", epilog="Example:\n\n\b\n  logos-shift rollout history sales-tiny --json")
+@app.command(
+    "history",
+    short_help="List the decisions, the latest first.",
+    epilog="Example:\n\n\b\n  logos-shift rollout history sales-tiny --json",
+)
 def history_(
     ctx: typer.Context,
     key: Key,

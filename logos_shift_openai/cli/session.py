@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from logos_shift_openai.cli.output import CommandError, console, now_ms, warn
+from logos_shift_openai.cli.output import CommandError, bars_wanted, console, now_ms, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,10 +79,13 @@ def take_spool_in(store: Store, place: Place) -> TakenIn:
     """
     from logos_shift_openai.server.embedded import take_in  # noqa: PLC0415
 
-    if not sys.stderr.isatty():
+    if not bars_wanted():
         return take_in(store, place.home, now_ms)
-    with _progress() as bar:
+    bar = _progress()
+    try:
         return take_in(store, place.home, now_ms, _advance(bar))
+    finally:
+        bar.stop()
 
 
 def take_in_and_say(store: Store, place: Place) -> None:
@@ -116,6 +118,7 @@ def _advance(bar: Progress) -> Callable[[int, int], None]:
         if total < _LONG_BYTES:
             return
         if not tasks:
+            bar.start()  # not before it is worth one: it takes hold of the terminal
             tasks.append(bar.add_task("", total=total))
         bar.update(tasks[0], completed=min(done, total))
 

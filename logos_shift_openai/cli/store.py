@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms, plain_table, warn
+from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms, plain_table
+from logos_shift_openai.cli.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from logos_shift_openai.cli.session import Place
     from logos_shift_openai.server.store.database import Store
 
-app = typer.Typer(help="Look after the store: schema, sizes, time to keep, moving.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look after the store: schema, sizes, time to keep, moving.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _Address = Annotated[
     str | None,
@@ -26,15 +28,20 @@ _Address = Annotated[
 ]
 _AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
 _KIB: Final = 1024
+_LONGEST: Final = 36_500
 
 
 @app.command(epilog="Example:\n\n\b\n  logos-shift store migrate --database-url postgresql://db/logos")
-def migrate(ctx: typer.Context, database_url: _Address = None) -> None:
+def migrate(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson = False) -> None:
     """Make the store, or bring it up to this version's schema."""
     from logos_shift_openai.server.store.schema import REVISION  # noqa: PLC0415
 
     with _opened(ctx.obj, database_url, create=True) as store:
-        typer.echo(f"{clean(store.where)}: its schema is version {REVISION}.")
+        where = store.where
+    if as_json:
+        emit({"store": where, "schema": REVISION})
+    else:
+        typer.echo(f"{clean(where)}: its schema is version {REVISION}.")
 
 
 @app.command(epilog="Example:\n\n\b\n  logos-shift store stats --json")
@@ -62,7 +69,7 @@ def stats(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson = 
     console().print(table)
 
 
-@app.command(epilog="Example:\n\n\b\n  logos-shift store vacuum")
+@app.command(short_help="Pack bodies better and give room back.", epilog="Example:\n\n\b\n  logos-shift store vacuum")
 def vacuum(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson = False) -> None:
     """Pack old bodies better, remove what is past its time, and give room back."""
     from logos_shift_openai.server.retention import enforce  # noqa: PLC0415
@@ -72,7 +79,8 @@ def vacuum(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson =
     with _opened(ctx.obj, database_url) as store:
         before = sizes(store).size
         removed = enforce(store, now_ms())
-        repacked = run(store, now_ms())
+        with counted("looking at bodies") as advance:
+            repacked = run(store, now_ms(), advance)
         after = sizes(store).size
     if as_json:
         emit({"removed": asdict(removed), "repacked": asdict(repacked), "before": before, "after": after})
@@ -83,15 +91,23 @@ def vacuum(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson =
 
 
 @app.command(
+    short_help="Show or set how long records are kept.",
     epilog="Example:\n\n\b\n  logos-shift store keep\n  logos-shift store keep --days 90 --body-days 30\n"
-    "  logos-shift store keep sales --days 365"
+    "  logos-shift store keep sales --days 365",
 )
 def keep(
     ctx: typer.Context,
     *,
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Whose; * for all without a rule.")] = "*",
-    days: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep calls and feedback so long.")] = None,
-    body_days: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep their bodies so long.")] = None,
+    dataset: Annotated[
+        str,
+        typer.Argument(metavar="DATASET", help="Whose; * for all without a rule."),
+    ] = "*",
+    days: Annotated[
+        int | None, typer.Option(min=1, max=_LONGEST, metavar="N", help="Keep calls and feedback so long.")
+    ] = None,
+    body_days: Annotated[
+        int | None, typer.Option(min=1, max=_LONGEST, metavar="N", help="Keep their bodies so long.")
+    ] = None,
     forever: Annotated[bool, typer.Option("--forever", help="Keep everything.")] = False,
     database_url: _Address = None,
     as_json: _AsJson = False,
@@ -119,7 +135,10 @@ def keep(
         typer.echo("Everything is kept for good.")
 
 
-@app.command(epilog="Example:\n\n\b\n  logos-shift store move postgresql+psycopg://logos@db/logos")
+@app.command(
+    short_help="Copy the store into another one.",
+    epilog="Example:\n\n\b\n  logos-shift store move postgresql+psycopg://logos@db/logos",
+)
 def move(
     ctx: typer.Context,
     target: Annotated[str, typer.Argument(metavar="URL", help="Where to: an address, or another file.")],
@@ -131,7 +150,8 @@ def move(
     with _opened(ctx.obj, None) as source, _opened(ctx.obj, target, create=True) as other:
         if source.where == other.where:
             raise CommandError("a store cannot be moved into itself")
-        compared = run(source, other, _say)
+        with counted("copying records") as advance:
+            compared = run(source, other, advance)
     missing = sum(one.missing for one in compared)
     if as_json:
         emit([asdict(one) for one in compared])
@@ -160,16 +180,6 @@ def _opened(place: Place, address: str | None, *, create: bool = False) -> Itera
             store.close()
     except StoreError as error:
         raise CommandError(str(error)) from None
-
-
-def _say(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{done:,} of {total:,} records")
-        if done >= total:
-            sys.stderr.write("\n")
-        sys.stderr.flush()
-    elif done >= total:
-        warn(f"{done:,} records looked at")
 
 
 def _bytes(size: int) -> str:

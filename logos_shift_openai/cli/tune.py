@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from logos_shift_openai.cli.experiment import Json  # noqa: TC001 - typer reads the annotation
-from logos_shift_openai.cli.output import CommandError, clean, console, emit, moment, now_ms, plain_table
+from logos_shift_openai.cli.output import CommandError, bars_wanted, clean, console, emit, moment, now_ms, plain_table
 from logos_shift_openai.cli.session import opened
 
 if TYPE_CHECKING:
@@ -112,7 +112,11 @@ def status(ctx: typer.Context, job: Job, as_json: Json = False) -> None:
         _show(_advanced(shop, job, look_again=True), as_json=as_json)
 
 
-@app.command("watch", epilog="Example:\n\n\b\n  logos-shift tune watch tune-4f1c0d9a83b2")
+@app.command(
+    "watch",
+    short_help="Follow a job to its end, or until Ctrl-C.",
+    epilog="Example:\n\n\b\n  logos-shift tune watch tune-4f1c0d9a83b2",
+)
 def watch_(ctx: typer.Context, job: Job, as_json: Json = False) -> None:
     """Follow a job to its end, or until Ctrl-C; the job goes on without us."""
     with _shop(ctx) as shop:
@@ -200,7 +204,8 @@ def _followed(shop: Workshop, job: TuningJob, *, as_json: bool) -> TuningJob:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     screen = console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True, disable=as_json) as bar:
+    silent = as_json or not bars_wanted()
+    with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True, disable=silent) as bar:
         task = bar.add_task(job.state, total=1.0)
         while job.state in OPEN:
             bar.update(task, description=job.state, completed=job.fraction or 0.0)

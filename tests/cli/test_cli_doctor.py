@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from logos_shift_openai.cli import checks
+from logos_shift_openai.cli.checks import machine
+from logos_shift_openai.cli.session import Place
 from logos_shift_openai.server.file_lock import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def findings(ended: Any) -> dict[str, list[tuple[str, str, str]]]:
@@ -25,8 +32,12 @@ def findings(ended: Any) -> dict[str, list[tuple[str, str, str]]]:
 
 
 @pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quiet_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A key, an empty project, and no other home of the developer's."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
 
 
 class _Server(BaseHTTPRequestHandler):
@@ -88,7 +99,7 @@ def test_a_home_that_is_a_file(cli: Any, home: Any) -> None:
 
 def test_a_full_disk(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Room is looked at before it runs out."""
-    monkeypatch.setattr(checks, "_FREE_BYTES", 2**62)
+    monkeypatch.setattr(machine, "_FREE_BYTES", 2**62)
     ended = cli("doctor", "--json")
     assert ended.code == 1
     assert "nearly full" in findings(ended)["home"][0][1]
@@ -189,14 +200,15 @@ def test_a_server_that_answers(cli: Any, server: Any, monkeypatch: pytest.Monkey
     monkeypatch.setenv("LOGOS_SHIFT_API_KEY", "ls_key")
     ended = cli("doctor", "--json")
     assert ended.code == 0
-    assert server.keys == ["Bearer ls_key"]
+    assert set(server.keys) == {"Bearer ls_key"}
     assert findings(ended)["server"] == [("ok", f"{server.url} answers", "")]
     server.document = b'{"version": -1}'
     assert "version: -1" in findings(cli("doctor", "--json"))["config"][0][1]
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(401, "does not accept the key"), (404, "answers 404"), (302, "answers 302")]
+    ("status", "said"),
+    [(401, "does not accept the key"), (403, "may not write records"), (404, "answers 404"), (302, "answers 302")],
 )
 def test_a_server_that_does_not(cli: Any, server: Any, monkeypatch: pytest.MonkeyPatch, status: int, said: str) -> None:
     """A wrong key, a wrong address."""
@@ -228,16 +240,16 @@ def test_records_that_wait_for_a_server_nobody_reaches(cli: Any, home: Any, monk
     assert own[1].endswith(f"wait for {url}; 1 of 2 folders have no process")
 
 
-def test_a_check_that_stumbles_is_a_finding(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_stumbles_is_a_finding(home: Any) -> None:
     """The others go on."""
 
-    def stumbling(_machine: Any) -> Any:
+    def stumbling(_on: checks.Machine) -> Any:
         raise RuntimeError("oh")
 
-    monkeypatch.setattr(checks, "_CHECKS", (stumbling, *checks._CHECKS))
-    found = findings(cli("doctor", "--json"))
-    assert found["stumbling"] == [("broken", "cannot be checked: RuntimeError: oh", "")]
-    assert "home" in found
+    on = checks.Machine(Place(home.path), {}, home.now)
+    found = checks.run_checks(on, (stumbling, machine.home))
+    assert [(one.check, one.level) for one in found] == [("stumbling", "broken"), ("home", "ok")]
+    assert found[0].what == "cannot be checked: RuntimeError: oh"
 
 
 @pytest.mark.parametrize(
@@ -245,5 +257,13 @@ def test_a_check_that_stumbles_is_a_finding(cli: Any, monkeypatch: pytest.Monkey
 )
 def test_the_version_of_the_sdk(cli: Any, monkeypatch: pytest.MonkeyPatch, version: str, level: str) -> None:
     """Floor and ceiling are those of the distribution."""
-    monkeypatch.setattr(checks.metadata, "version", lambda _name: version)
+    monkeypatch.setattr(machine.metadata, "version", lambda _name: version)
     assert findings(cli("doctor", "--json"))["packages"][0][0] == level
+
+
+def test_the_page_tells_of_every_check() -> None:
+    """The names in its table are those of the findings."""
+    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    sources = (ROOT / "logos_shift_openai" / "cli" / "checks").glob("*.py")
+    named = {name for path in sources for name in re.findall(r'Finding\(\s*"(\w+)"', path.read_text(encoding="utf-8"))}
+    assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == named

@@ -80,22 +80,11 @@ def test_help_imports_nothing_heavy() -> None:
     assert ended.stdout.splitlines()[-1] == "[]", ended.stderr
 
 
-@pytest.mark.parametrize(("variable", "coloured"), [(None, True), ("NO_COLOR", False)])
-def test_colours_are_for_terminals_that_want_them(
-    home: Any, process: Any, monkeypatch: pytest.MonkeyPatch, variable: str | None, coloured: bool
-) -> None:
-    """On a terminal yes, with NO_COLOR no, in a pipe never."""
-    home.spool(home.call(complete=False))
-    if variable:
-        monkeypatch.setenv(variable, "1")
-    piped = process("calls", "list")
-    assert "\x1b" not in piped.communicate()[0]
+def on_a_terminal(*arguments: str) -> str:
+    """Run a command on a terminal of its own, and give what it wrote there."""
     controller, terminal = pty.openpty()
     shown = subprocess.Popen(
-        [sys.executable, "-m", "logos_shift_openai.cli", "calls", "list"],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
+        [sys.executable, "-m", "logos_shift_openai.cli", *arguments], stdin=terminal, stdout=terminal, stderr=terminal
     )
     os.close(terminal)
     text = b""
@@ -106,11 +95,30 @@ def test_colours_are_for_terminals_that_want_them(
         pass  # the terminal's end, on Linux
     os.close(controller)
     assert shown.wait() == 0
-    assert b"cut" in text
-    assert (b"\x1b[33m" in text) is coloured
+    return text.decode()
 
 
-def test_a_long_spool_shows_its_progress_on_a_terminal_only(home: Any, process: Any) -> None:
+def test_colours_are_for_terminals_that_want_them(home: Any, process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal yes, with NO_COLOR not one escape code, in a pipe never unless FORCE_COLOR wants them."""
+    home.spool(home.call(complete=False))
+    assert "\x1b[33mcut" in on_a_terminal("calls", "list")
+    piped = process("calls", "list").communicate()
+    assert "cut" in piped[0]
+    assert "\x1b" not in "".join(piped)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    piped = process("calls", "list").communicate()
+    assert "\x1b[33mcut" in piped[0]
+    assert piped[1] == ""
+    monkeypatch.setenv("NO_COLOR", "1")
+    for words in (["calls", "list"], ["stats"], ["store", "stats"], ["calls", "--help"]):
+        shown = on_a_terminal(*words)
+        assert "\x1b" not in shown, words
+    assert "\x1b" not in "".join(process("calls", "list").communicate())
+
+
+def test_a_long_spool_shows_its_progress_on_a_terminal_only(
+    home: Any, process: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On stderr, so that stdout stays what was asked for; in a pipe there is none."""
     big = [home.call(request={"text": "x" * 1000}) for _ in range(5000)]
     home.spool(*big)
@@ -134,10 +142,24 @@ def test_a_long_spool_shows_its_progress_on_a_terminal_only(home: Any, process: 
     assert b"taking the spool in" in text
     assert len(json.loads(out)) == 1
     home.spool(*(home.call(request={"text": "x" * 1000}) for _ in range(5000)))
+    monkeypatch.setenv("FORCE_COLOR", "1")
     piped = process("stats", "--json")
     out_text, err = piped.communicate()
     assert err == ""
     assert json.loads(out_text)["totals"]["calls"] == 10_000
+
+
+def test_a_count_of_long_work_is_gone_when_it_has_ended(home: Any, process: Any) -> None:
+    """Shown on a terminal and wiped off again; not there in a pipe."""
+    home.spool(*(home.call(request={"text": str(number) * 200}) for number in range(50)))
+    process("stats").communicate()
+    shown = on_a_terminal("store", "vacuum")
+    count, _, after = shown.rpartition("looking at bodies")
+    assert count
+    assert "\x1b[2K" in after.partition("past their time")[0]
+    out, err = process("store", "vacuum").communicate()
+    assert "past their time" in out
+    assert (err, "looking" in out) == ("", False)
 
 
 def test_two_commands_at_once(home: Any, process: Any) -> None:

@@ -196,9 +196,9 @@ def empty_store(where: str) -> Store:
 
 
 def _open_file(path: Path, bodies: BodyStore, *, create: bool) -> Store:
-    if not create and not path.exists():
-        raise StoreError(f"{path}: there is no store")
     try:
+        if not create and not path.exists():
+            raise StoreError(f"{path}: there is no store")
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS})
         _begin_as_asked(engine)
