@@ -26,6 +26,7 @@ from .api import (
     redaction,
     rollouts,
     session,
+    shadows,
     tuning,
 )
 from .api.exchange import ApiError
@@ -47,6 +48,7 @@ ENDPOINTS: Final = (
     *overview.ENDPOINTS,
     *tuning.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *shadows.ENDPOINTS,
     *datasets.ENDPOINTS,
     *prices.ENDPOINTS,
     *redaction.ENDPOINTS,

@@ -18,8 +18,9 @@ from .spending import Spending, rates, spending
 from .spool_folders import waiting
 from .statistics import Success, success_of
 from .store.evidence import DAY_MS, HOUR_MS, sums_by_hour, sums_by_key
-from .store.schema import calls, refused
+from .store.schema import calls, deliveries, refused, tuning_jobs
 from .store.sums import Sums
+from .tuners.jobs import STUCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -69,11 +70,12 @@ class ExperimentLine:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Something that waits for a person: what it is about, and in words. `experiment` names the one that is meant."""
+    """Something that waits for a person: what it is about, and in words; `experiment` or `job` names what is meant."""
 
-    kind: Literal["rollout", "refused", "spool"]
+    kind: Literal["rollout", "refused", "tuning", "notifications"]
     words: str
     experiment: str | None = None
+    job: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,12 @@ def overview(connection: Connection, now: int, followers: Mapping[str, tuple[int
         series=_series(connection, hour - (SERIES_HOURS - 1) * HOUR_MS),
         datasets=_datasets(everything),
         experiments=[_line(one, rollouts.get(one.key)) for one in config.experiments],
-        waits=[*_of_rollouts(rollouts.values()), *_of_refusals(said)],
+        waits=[
+            *_of_rollouts(rollouts.values(), now - _LATELY_DAYS * DAY_MS),
+            *_of_tuning(connection),
+            *_of_notifications(connection, now - _LATELY_DAYS * DAY_MS),
+            *_of_refusals(said),
+        ],
         clients=_clients(connection, followers),
         config_version=config.version,
         refused=said,
@@ -200,12 +207,12 @@ def _line(one: Experiment, rollout: Rollout | None) -> ExperimentLine:
     return ExperimentLine(one.key, one.dataset, one.candidate.model, one.state, one.share, phase)
 
 
-def _of_rollouts(rollouts: Iterable[Rollout]) -> Iterator[Waits]:
+def _of_rollouts(rollouts: Iterable[Rollout], since: int) -> Iterator[Waits]:
     for one in rollouts:
         state = one.state
         if state.alarm is not None:
             yield Waits("rollout", f"{one.experiment}: the split cannot be trusted ({state.alarm})", one.experiment)
-        elif state.phase in _AT_REST:
+        elif state.phase in _AT_REST and (state.phase == "paused" or one.updated >= since):
             yield Waits("rollout", f"{one.experiment}: {_AT_REST[state.phase]}", one.experiment)
 
 
@@ -213,6 +220,21 @@ _AT_REST: Final = {
     "paused": "the rollout is paused until somebody resumes it",
     "rolled_back": "the rollout was rolled back; look at why",
 }
+
+
+def _of_tuning(connection: Connection) -> Iterator[Waits]:
+    column = tuning_jobs.c
+    query = select(column.id, column.state, column.said, column.next_step).where(column.state.in_(STUCK))
+    for job in connection.execute(query.order_by(column.created)):
+        yield Waits("tuning", f"tuning job {job.id} is {job.state}: {job.next_step or job.said}", job=job.id)
+
+
+def _of_notifications(connection: Connection, since: int) -> Iterator[Waits]:
+    lost = connection.scalar(
+        select(func.count()).select_from(deliveries).where(deliveries.c.state == "given_up", deliveries.c.due >= since)
+    )
+    if lost:
+        yield Waits("notifications", f"{lost:,} {'notification was' if lost == 1 else 'notifications were'} given up")
 
 
 def _of_refusals(said: Mapping[str, int]) -> Iterator[Waits]:

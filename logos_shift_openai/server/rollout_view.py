@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from logos_shift_openai.core.evidence import Evidence
+from logos_shift_openai.core.side_by_side import side_by_side
+
 from .rollout_guard import warnings_of
 from .rollouts import Rollout, history
 from .shadows import shadow_totals
@@ -18,7 +21,7 @@ _SEARCHED: Final = 40
 
 
 def rollout_json(connection: Connection, one: Rollout, config: Config) -> dict[str, Any]:
-    """Give where a rollout stands, the last look with its figures, and the course of its proofs.
+    """Give where a rollout stands, the last look with its figures, both sides, and the course of its proofs.
 
     Args:
         connection: A reader's connection.
@@ -26,6 +29,7 @@ def rollout_json(connection: Connection, one: Rollout, config: Config) -> dict[s
         config: The live config.
     """
     told = history(connection, one.experiment, _SEARCHED)
+    looked = next((each["document"] for each in told if each["document"]["look"]), None)
     return {
         "experiment": one.experiment,
         "phase": one.state.phase,
@@ -35,7 +39,8 @@ def rollout_json(connection: Connection, one: Rollout, config: Config) -> dict[s
         "revision": one.revision,
         "started": one.started,
         "updated": one.updated,
-        "look": next((each["document"]["look"] for each in told if each["document"]["look"]), None),
+        "look": looked and looked["look"],
+        "sides": side_by_side(one.policy, Evidence.from_rows(looked["evidence"])) if looked else [],
         "harm_needed": -math.log(one.policy.alpha),
         "trail": list(one.trail),
         "shadow": shadow_totals(connection, one.experiment),

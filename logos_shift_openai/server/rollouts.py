@@ -187,7 +187,7 @@ def begin_rollout(
     check_policy(policy)
     salt = new_salt()
     with store.reading() as connection:
-        document = _document(connection, home)
+        document = document_of(connection, home)
         before = find_rollout(connection, key)
         if before is not None and before.state.phase not in ENDED:
             raise RolloutError(f"the rollout of {key} is {before.state.phase.replace('_', ' ')} already")
@@ -349,7 +349,12 @@ def config_of(connection: Connection, home: Path | None) -> Config:
     return config_from(json.loads(live_config(connection).document)) if home is None else read_config(home)
 
 
-def _document(connection: Connection, home: Path | None) -> Document:
+def document_of(connection: Connection, home: Path | None) -> Document:
+    """Read the document of that config, as `config_of` reads the config.
+
+    Raises:
+        ConfigError: the file is broken.
+    """
     if home is None:
         found: Document = json.loads(live_config(connection).document)
         return found

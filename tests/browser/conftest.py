@@ -17,8 +17,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / name) for name in ("stores", "sdk", "server", "browser")]
 pytest.importorskip("uvicorn")
 
-from filling import fill  # noqa: E402
+from filling import CHANNEL, fill  # noqa: E402
 from served import Lines, Served  # noqa: E402
+
+from logos_shift_openai.server.notifications.channels import channels_from  # noqa: E402
 
 SHOTS = os.environ.get("LOGOS_SHIFT_SCREENSHOTS")  # read before the fixture of all tests takes it away
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -44,7 +46,7 @@ def chromium():
 def filled(tmp_path_factory):
     """A server with real traffic in it."""
     folder = tmp_path_factory.mktemp("filled")
-    server = Served(folder / "server" / "store.sqlite3")
+    server = Served(folder / "server" / "store.sqlite3", channels=channels_from(CHANNEL))
     fill(server, folder / "client")
     yield server
     server.close()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import time
 from pathlib import Path
 
 import openai
+import pytest
 from provider import Provider, completion
+from served import wait_until
 
 from logos_shift_openai import LogosShift, OpenAI
 from logos_shift_openai.client import runtime
 from logos_shift_openai.lab import Lab
 from logos_shift_openai.lab.data import rows
+from logos_shift_openai.server.notifications.delivery import Delivery
+from logos_shift_openai.server.rollouts import tick
+from logos_shift_openai.server.tuners.machine import advance
+from logos_shift_openai.server.tuners.step import workshop
 
 DATA = Path(__file__).parents[1] / "data"
 LARGE, SMALL = "oracle-large", "tiny-base"
+SHADOWED = 24
 PRICES = [
     {"model": "oracle-large", "input": 10.0, "output": 30.0},
     {"model": "*tiny-base*", "input": 0.1, "output": 0.3},
@@ -61,34 +69,78 @@ def tuned(base_url, taught):
     return job.fine_tuned_model
 
 
+PLAN = {"models": [LARGE], "dataset": "banking77", "provider": "lab", "unit": "call"}
+POLICY = {
+    "margin": 0.1,
+    "ladder": [2500, 5000, 10000],
+    "step_seconds": 0,
+    "shadow_pairs": 20,
+    "shadow_per_minute": 6000,
+    "guardrails": [
+        {"metric": "errors", "direction": "lower"},
+        {"metric": "latency", "direction": "lower", "cap": 2000},
+    ],
+}
+CHANNEL = {"LOGOS_SHIFT_NOTIFY_OPS_URL": "console:"}
+
+
 def fill(server, home, calls=160):
-    """Send traffic of three datasets to a server.
+    """Send traffic of three datasets to a server; a rollout goes its way over one of them, and one is trained on.
 
     Args:
         server: As `served.Served`, with its keys.
         home: A folder for the client's spool.
-        calls: Of Banking77; of the others an eighth.
+        calls: Of Banking77, beside those of its shadow; of the others an eighth.
     """
     server.ask("PUT", "/v1/prices", json={"prices": PRICES})
-    shift = LogosShift(home=home, url=server.url, api_key=server.keys["ingest"], dataset="banking77")
     known = banking()
-    with Lab(latency=0.0) as lab:
+    with Lab(latency=0.0) as lab, openai.OpenAI(base_url=lab.base_url, api_key="none") as candidates:
         candidate = tuned(lab.base_url, known[: 3 * calls])
-        plan = {
-            "key": "banking-tiny",
-            "models": [LARGE],
-            "candidate": candidate,
-            "dataset": "banking77",
-            "share": 2_500,
-        }
-        assert server.ask("POST", "/v1/experiments", json=plan).ok
+        begun = server.ask(
+            "POST", "/v1/rollouts/banking-tiny", json={"policy": POLICY, "plan": {**PLAN, "candidate": candidate}}
+        )
+        assert begun.ok, begun.text
+        shift = LogosShift(
+            home=home,
+            url=server.url,
+            api_key=server.keys["ingest"],
+            dataset="banking77",
+            providers={"lab": candidates},
+        )
         client = OpenAI(base_url=lab.base_url, api_key="none", logos_shift=shift)
         shift.runtime.source.load()
-        for number, (text, intent) in enumerate(known[3 * calls :][:calls]):
+        asked = known[3 * calls :][: calls + SHADOWED]
+        for number, (text, intent) in enumerate(asked[:SHADOWED]):
             ask(shift, client, number, text, intent)
-    with_known_answers(shift, calls // 8)
-    assert shift.flush(30)
+        wait_until(lambda: shift.stats().get("shadow_sent", 0) >= POLICY["shadow_pairs"])
+        for part in range(0, calls, calls // 4):
+            assert shift.flush(30)
+            tick(server.store, server.service.now())
+            asyncio.run_coroutine_threadsafe(server.service.config.refresh(), server.loop).result(20)
+            shift.runtime.source.load()
+            for number, (text, intent) in enumerate(asked[SHADOWED + part :][: calls // 4], part):
+                ask(shift, client, number, text, intent)
+        with_known_answers(shift, calls // 8)
+        assert shift.flush(30)
+        tick(server.store, server.service.now())
+        train(server, lab)
+    Delivery(server.service.channels).step(server.store, server.service.now())
     runtime.close_home(home, time.monotonic() + 5.0)
+
+
+def train(server, lab):
+    """Cut an edition and tune the small model on it, in the way of the server's own background work."""
+    edition = server.ask("POST", "/v1/editions", json={"dataset": "banking77", "feedback": "any"}).json()
+    shop = server.service.shop = workshop(server.store, server.home, "test", server.service.now)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("LOGOS_SHIFT_PROVIDER_LAB_BASE_URL", lab.base_url)
+        environment.setenv("LOGOS_SHIFT_PROVIDER_LAB_API_KEY", "none")
+        for epochs in (8, 4):
+            wanted = {"tuner": "openai", "edition": edition["id"], "model": SMALL, "provider": "lab", "epochs": epochs}
+            job = server.ask("POST", "/v1/tuning", json=wanted).json()["id"]
+            if epochs == 4:
+                server.ask("POST", f"/v1/tuning/{job}/cancel")
+            wait_until(lambda job=job: advance(shop, job).state in {"succeeded", "cancelled"}, 60)
 
 
 def ask(shift, client, number, text, intent):

@@ -25,7 +25,16 @@ def paths(server):
         "calls": "/calls",
         "search": "/calls?text=card&dataset=banking77",
         "settings": "/settings",
+        "experiments": "/experiments",
+        "experiment": "/experiments/banking-tiny",
+        "datasets": "/datasets",
+        "dataset": "/datasets/banking77?answers=any&heldout=20",
+        "tunings": "/tuning",
     }
+    job = server.ask("GET", "/v1/tuning", "read").json()["jobs"][-1]
+    found["tuning"] = f"/tuning/{job['id']}"
+    pair = server.ask("GET", "/v1/shadows?differ=true", "read").json()["pairs"][0]
+    found["pair"] = f"/calls/{pair['shadow_of']}"
     found["empty"] = "/calls?dataset=none"
     for name, query in (
         ("tool", "dataset=bfcl"),

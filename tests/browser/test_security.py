@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
 from served import ids
+from sqlalchemy import insert, update
 
-from logos_shift_openai.core.records import CallError
+from logos_shift_openai.core.records import Attempt, CallError
 from logos_shift_openai.server.dashboard.pages import CSP, PAGES
+from logos_shift_openai.server.notifications.outbox import notify
+from logos_shift_openai.server.notifications.rules import Event
+from logos_shift_openai.server.store.schema import decisions, deliveries, editions, tuning_jobs
+from logos_shift_openai.server.tuners.jobs import open_job
+from logos_shift_openai.server.tuners.protocol import Settings
 
 HOSTILE = (
     "<script>window.hacked=1</script>",
@@ -88,9 +95,60 @@ def poison(server, lines):
     return [ids(line) for line in sent[::3]]
 
 
+def poison_work(server, lines, calls):
+    """Put them into rollouts, shadows, editions, tuning jobs and notifications, past whatever the API would refuse."""
+    bad = HOSTILE[1]
+    plan = {"models": [bad], "candidate": f"small {bad}", "provider": "lab", "dataset": f"of rollouts {bad}"}
+    policy = {"shadow_pairs": 1}
+    assert server.ask("POST", "/v1/rollouts/bad", json={"plan": plan, "policy": policy}).ok
+    shadows = []
+    for number, (call, text) in enumerate(zip(calls, HOSTILE, strict=True)):
+        answer = json.dumps({"choices": [{"message": {"role": text, "content": text}, "finish_reason": text}]}).encode()
+        attempts = [Attempt(variant="candidate", model=text, provider=text, ok=True, duration_ms=1.0)]
+        error = CallError(type=text, code=text, message=text) if number % 2 else None
+        shadow = {"shadow_of": call, "experiment": "bad", "served": "candidate", "request": b"null"}
+        shadows.append(lines.call(**shadow, attempts=attempts, response=answer, error=error))
+    assert server.send(*shadows).json()["new"] == len(shadows)
+    told = {**dict.fromkeys(("dialect", "kind", "dataset"), bad), "choice": {bad: bad}, "warnings": [bad]}
+    counts = {"read": 1, "train": 1, "heldout": 0, "corrected": 0, "left_out": {bad: 1}, "redacted": {bad: 1}}
+    manifest = {**told, "counts": counts, "estimate": {"tokens": 1}}
+    now = server.service.now()
+    with server.store.writing() as connection:
+        for number, text in enumerate(HOSTILE):
+            edition = {
+                "id": f"{number:020}",
+                "dataset": text,
+                "at": now,
+                "place": text,
+                "manifest": json.dumps(manifest),
+            }
+            connection.execute(insert(editions).values(edition))
+            for name in ("action", "event"):
+                values = {"experiment": "bad", "at": now, "action": "hold", "share": 0, "document": '{"look": null}'}
+                connection.execute(insert(decisions).values({**values, "event": text, "why": f"{name} {text}"}))
+            notify(connection, Event(f"evt_{number}", text, now, text, text, text))
+            connection.execute(insert(deliveries).values(
+                notification=f"evt_{number}", channel=text, state="given_up", tries=1, due=now, claimed=0, fault=text
+            ))  # fmt: skip
+    jobs = []
+    for text in HOSTILE:
+        job, _ = open_job(server.store, text[:32], text, Settings(text, text, suffix=text), now, now + 1)
+        candidate = {"model": text, "provider": text, text: text}
+        points = json.dumps([{"step": 1, "train_loss": 1, text: 1}, {"step": 2, "train_loss": 1}])
+        said = {"said": text, "next_step": text, "candidate": json.dumps(candidate), "points": points}
+        with server.store.writing() as connection:
+            change = update(tuning_jobs).where(tuning_jobs.c.id == job.id)
+            connection.execute(change.values(**said, state="unserved", fraction=0.5))
+        jobs.append(job.id)
+    paths = ["/experiments", "/experiments/bad", "/experiments/bad?pairs=all", "/datasets"]
+    paths += [f"/datasets/{quoted(text)}?answers=any" for text in HOSTILE]
+    return [*paths, "/tuning", *(f"/tuning/{one}" for one in jobs)]
+
+
 def test_stored_markup_is_shown_as_text_everywhere(server, visit, lines):
     """It never becomes an element, and the policy had nothing to stop: no complaint of the browser."""
     calls = poison(server, lines)
+    work = poison_work(server, lines, calls)
     visitor = visit(server).log_in()
     paths = [
         "/",
@@ -100,7 +158,7 @@ def test_stored_markup_is_shown_as_text_everywhere(server, visit, lines):
         "/settings",
         f"/calls?dataset={quoted(HOSTILE[1])}",
     ]
-    paths += [f"/calls/{quoted(one)}" for one in calls]
+    paths += [*(f"/calls/{quoted(one)}" for one in calls), *work]
     for path in paths:
         page = visitor.go(path)
         page.evaluate("document.querySelectorAll('main details').forEach(one => { one.open = true; })")
@@ -267,7 +325,7 @@ def test_a_reader_may_look_and_change_nothing(server):
 def test_every_page_has_the_strict_policy(server):
     """And nothing inline for it to stop."""
     for page in PAGES:
-        answer = server.ask("GET", page.path.replace("{id}", "x"), None)
+        answer = server.ask("GET", re.sub(r"{\w+\+?}", "x", page.path), None)
         assert answer.headers["Content-Security-Policy"] == CSP
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "no-referrer"

@@ -41,8 +41,9 @@ class Served:
         proxies = options.pop("trusted_proxies", ())
         if isinstance(target, Path):
             options.setdefault("editions", FolderEditions(target.parent / "editions"))
+        self.home = target.parent if isinstance(target, Path) else None
         self.service = Service(self.store, **options)
-        prepare(self.store, target.parent if isinstance(target, Path) else None, 1, no_auth=self.no_auth)
+        prepare(self.store, self.home, 1, no_auth=self.no_auth)
         listening = threading.Event()
         self.url = ""
 
@@ -56,7 +57,11 @@ class Served:
         assert listening.wait(10)
 
     def _run(self):
-        asyncio.run(self.server.serve())
+        asyncio.run(self._serve())
+
+    async def _serve(self):
+        self.loop = asyncio.get_running_loop()
+        await self.server.serve()
 
     def close(self):
         self.server.should_exit = True

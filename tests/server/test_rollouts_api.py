@@ -40,6 +40,8 @@ def test_the_life_of_a_rollout(server):
         assert (shown["phase"], shown["share"], share(server)) == (phase, part, part)
     assert server.ask("POST", f"{AT}/promote").status_code == 409
     assert server.ask("GET", "/v1/rollouts", "read").json()["rollouts"] == [server.ask("GET", AT, "read").json()]
+    assert server.ask("GET", "/v1/rollouts?experiment=f", "read").json() == {"rollouts": []}
+    assert len(server.ask("GET", "/v1/rollouts?experiment=e", "read").json()["rollouts"]) == 1
     versions = server.ask("GET", "/v1/config/versions", "read").json()["versions"]
     assert [one["why"] for one in versions] == ["roll back by hand", "promote by hand", "the rollout begins"]
     assert {one["by_key"] for one in versions} == {server.keys["admin"].split("_")[2]}

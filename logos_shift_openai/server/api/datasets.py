@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from logos_shift_openai.core.dialects import DIALECTS
+from logos_shift_openai.core.left_out import REASONS
 from logos_shift_openai.server.datasets.choosing import Choice, EditionError
 from logos_shift_openai.server.datasets.desk import DeskBusyError, EditionDesk
 from logos_shift_openai.server.datasets.exporting import Exported, exported, lines_of
+from logos_shift_openai.server.datasets.preview import preview
 from logos_shift_openai.server.datasets.register import find_edition, list_datasets, list_editions, remove_edition
 
 from .exchange import Answer, ApiError, Ask, Endpoint, to_json
@@ -94,6 +96,29 @@ class EditionWanted(msgspec.Struct, forbid_unknown_fields=True):
     epochs: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
 
 
+class LeftOut(msgspec.Struct):
+    """A reason why calls are left out, what it means and what would change it."""
+
+    reason: str
+    calls: int
+    meaning: str
+    step: str
+
+
+class Looked(msgspec.Struct):
+    """What an edition would be made of. `since` is a time where only the latest calls were looked at, else null."""
+
+    read: int
+    since: int | None
+    train: int
+    heldout: int
+    corrected: int
+    left_out: list[LeftOut]
+    redacted: dict[str, int]
+    answers: int
+    examples: list[Any]
+
+
 async def datasets(ask: Ask) -> Answer:
     """List the datasets."""
     found = await ask.service.read(list_datasets)
@@ -107,13 +132,30 @@ async def editions(ask: Ask) -> Answer:
     return Answer(to_json(Editions([_shown(one) for one in found])))
 
 
+async def look(ask: Ask) -> Answer:
+    """Look at what an edition would be made of."""
+    wanted = await ask.read_json(EditionWanted)
+    store = ask.service.store
+    try:
+        found = await ask.service.look(lambda: preview(store, _choice(wanted)))
+    except EditionError as error:
+        raise ApiError(409, "no_edition", str(error)) from None
+    reasons = [
+        LeftOut(name, count, REASONS[name].meaning, REASONS[name].step) for name, count in found.left_out.items()
+    ]
+    return Answer(to_json(Looked(**{**asdict(found), "left_out": reasons})))
+
+
+def _choice(wanted: EditionWanted) -> Choice:
+    return Choice(**{name: getattr(wanted, name) for name in wanted.__struct_fields__})
+
+
 async def make(ask: Ask) -> Answer:
     """Make an edition, and wait for it."""
     wanted = await ask.read_json(EditionWanted)
     desk = _desk(ask)
-    fields = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
     try:
-        return Answer(to_json(_shown(await desk.make(Choice(**fields)))))
+        return Answer(to_json(_shown(await desk.make(_choice(wanted)))))
     except DeskBusyError:
         raise ApiError(503, "busy", "another edition is being made", retry_after=5.0) from None
     except EditionError as error:
@@ -198,6 +240,15 @@ ENDPOINTS = (
         make,
         "Cut an edition from a dataset; answers when it is made. The same calls and choice give the same edition.",
         {200: (OneEdition, "The edition."), 409: (None, "Nothing is left to train on; why, and what helps.")},
+        body=EditionWanted,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/datasets/preview",
+        "read",
+        look,
+        "Look at what an edition would be made of, and what each rule leaves out, in the latest calls.",
+        {200: (Looked, "What it would be."), 409: (None, "There can be no such edition; why.")},
         body=EditionWanted,
     ),
     Endpoint(

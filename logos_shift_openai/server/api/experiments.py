@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from logos_shift_openai.server import experiments
-from logos_shift_openai.server.config_versions import Version, change_config, live_config
+from logos_shift_openai.server.config_versions import change_config
+from logos_shift_openai.server.rollouts import document_of
 
 from .exchange import Answer, Ask, Endpoint, to_json
 
@@ -68,14 +69,14 @@ class OneExperiment(msgspec.Struct):
 
 async def list_experiments(ask: Ask) -> Answer:
     """List them."""
-    live = await ask.service.read(live_config)
-    return Answer(to_json(Experiments(live.version, _all(live))))
+    live = await _document(ask)
+    return Answer(to_json(Experiments(live["version"], _all(live))))
 
 
 async def get_experiment(ask: Ask) -> Answer:
     """Show one."""
     key = ask.path["key"]
-    return _one(await ask.service.read(live_config), key)
+    return _one(await _document(ask), key)
 
 
 async def start(ask: Ask) -> Answer:
@@ -119,19 +120,23 @@ async def _change(ask: Ask, change: Callable[[experiments.Document], Experiment]
         lambda: change_config(service.store, change, why=why, now=service.now(), by_key=by_key)
     )
     await service.config.refresh()
-    return _one(made, changed.key)
+    return _one(json.loads(made.document), changed.key)
 
 
-def _all(live: Version) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(live.document).get("experiments", [])
+async def _document(ask: Ask) -> experiments.Document:
+    return await ask.service.read(lambda connection: document_of(connection, ask.service.embedded))
+
+
+def _all(live: experiments.Document) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = live.get("experiments", [])
     return found
 
 
-def _one(live: Version, key: str) -> Answer:
+def _one(live: experiments.Document, key: str) -> Answer:
     found = next((one for one in _all(live) if one["key"] == key), None)
     if found is None:
         raise experiments.NoExperimentError(f"there is no experiment {key}")
-    return Answer(to_json(OneExperiment(live.version, found)))
+    return Answer(to_json(OneExperiment(live["version"], found)))
 
 
 _CHANGED = {

@@ -57,7 +57,8 @@ class RolloutShown(msgspec.Struct):
     `look` has the figures of the last look; `trail` the course of the proofs as natural logarithms of wealth: `harm`
     ends the rollout at `harm_needed`, `proof` allows the next share at the point's `needed`. Shares are in basis
     points, `started` and `updated` milliseconds since 1970, times within `trail` and `state` Unix seconds.
-    `shadow` counts what was mirrored and compared.
+    `shadow` counts what was mirrored and compared. `sides` has both variants on every guarded metric, in its own unit,
+    with intervals that hold at every look; see `core.side_by_side`.
     """
 
     experiment: str
@@ -69,6 +70,7 @@ class RolloutShown(msgspec.Struct):
     started: int
     updated: int
     look: dict[str, Any] | None
+    sides: list[dict[str, Any]]
     harm_needed: float
     trail: list[dict[str, Any]]
     shadow: dict[str, Any] | None
@@ -83,11 +85,18 @@ class RolloutList(msgspec.Struct):
     rollouts: list[RolloutShown]
 
 
+class RolloutsAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """Which rollouts: that of an experiment, or all."""
+
+    experiment: _Text | None = None
+
+
 class DecisionsAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """Which decisions. `before` is the `next` of the page before."""
+    """Which decisions. `before` is the `next` of the page before; `evidence=false` leaves the rows of it out."""
 
     before: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
+    evidence: bool = True
 
 
 class DecisionShown(msgspec.Struct):
@@ -113,10 +122,12 @@ class Decisions(msgspec.Struct):
 
 async def list_all(ask: Ask) -> Answer:
     """List them."""
+    wanted = ask.query(RolloutsAsked).experiment
 
     def page(connection: Connection) -> bytes:
         config = config_of(connection, ask.service.embedded)
-        found = [RolloutShown(**rollout_json(connection, one, config)) for one in list_rollouts(connection)]
+        known = [one for one in list_rollouts(connection) if wanted in {None, one.experiment}]
+        found = [RolloutShown(**rollout_json(connection, one, config)) for one in known]
         return to_json(RolloutList(found))
 
     return Answer(await ask.service.read(page))
@@ -171,6 +182,9 @@ async def list_decisions(ask: Ask) -> Answer:
             return None
         found = history(connection, key, asked.limit + 1, asked.before)
         more = len(found) > asked.limit
+        if not asked.evidence:
+            for one in found:
+                one["document"].pop("evidence", None)
         told = [DecisionShown(**one) for one in found[: asked.limit]]
         return to_json(Decisions(told, told[-1].id if more else None))
 
@@ -221,7 +235,15 @@ _BY_HAND = (
     ("rollback", "roll_back", "Send every call to the baseline and end the rollout."),
 )
 ENDPOINTS = (
-    Endpoint("GET", "/v1/rollouts", "read", list_all, "List the rollouts.", {200: (RolloutList, "All.")}),
+    Endpoint(
+        "GET",
+        "/v1/rollouts",
+        "read",
+        list_all,
+        "List the rollouts, or that of an experiment alone.",
+        {200: (RolloutList, "All, or none.")},
+        query=RolloutsAsked,
+    ),
     Endpoint(
         "GET",
         _ONE,

@@ -46,7 +46,7 @@ class Page:
     """A page of the dashboard.
 
     Args:
-        path: Where it is; `{name}` stands for a part that its module is given. That of a call may hold slashes.
+        path: Where it is; `{name}` stands for a part that its module is given, `{name+}` for one that may hold slashes.
         module: Its file in `assets/pages/`, without the ending.
         title: What the window is called.
         nav: Its name in the navigation; None where it is come to from another page.
@@ -61,7 +61,13 @@ class Page:
 PAGES: Final = (
     Page("/", "overview", "Overview", "Overview"),
     Page("/calls", "calls", "Calls", "Calls"),
-    Page("/calls/{id}", "call", "Call"),
+    Page("/calls/{id+}", "call", "Call"),
+    Page("/experiments", "experiments", "Experiments", "Experiments"),
+    Page("/experiments/{key+}", "experiment", "Experiment"),
+    Page("/datasets", "datasets", "Datasets", "Datasets"),
+    Page("/datasets/{name+}", "dataset", "Dataset"),
+    Page("/tuning", "tunings", "Tuning", "Tuning"),
+    Page("/tuning/{id}", "tuning", "Tuning job"),
     Page("/settings", "settings", "Settings", "Settings"),
     Page("/login", "login", "Log in"),
 )
@@ -119,8 +125,7 @@ def _read(folder: Traversable, before: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    pattern = path.replace("/calls/{id}", "/calls/(?:.+)")
-    return re.compile(re.sub(r"{\w+}", r"[^/]+", pattern), re.DOTALL)
+    return re.compile(re.sub(r"{\w+}", r"[^/]+", re.sub(r"{\w+\+}", ".+", path)), re.DOTALL)
 
 
 def _shell(shell: str, page: Page, base: str) -> _File:

@@ -9,7 +9,7 @@ written, so the same calls give the same bytes; the id is the hash of the manife
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from logos_shift_openai.core.left_out import REASONS
 from logos_shift_openai.core.redaction import Redaction
@@ -51,19 +51,40 @@ def build(store: Store, choice: Choice, folder: Path, progress: Callable[[int], 
         EditionError: nothing is left to train on; the message says why and what can be done.
         StoreError: the store cannot be read.
     """
-    found = constant_texts(store, choice) if choice.prune_constant else ()
-    prune = tuple(sorted({*choice.prune, *found}))
-    scrubber, counts = Scrubber(Redaction.build(choice.redaction)), Counts(progress)
-    maker = Maker(choice, scrubber, frozenset(prune))
-    rows = pairs(store, choice, maker, counts) if choice.kind == "preference" else _rows(store, choice, maker, counts)
+    counts = Counts(progress)
+    made = rows_of(store, choice, counts)
     with Files(folder) as files:
-        for row in rows:
+        for row in made.rows:
             files.write(row.split, row.line)
             files.write(SOURCES, "\t".join(row.ids).encode() + b"\n")
         if not files.rows(TRAIN):
             raise EditionError(_nothing(choice, counts, files.rows(HELDOUT)))
-        manifest = manifest_of(choice, prune, counts, scrubber.counts, files)
+        manifest = manifest_of(choice, made.prune, counts, made.scrubber.counts, files)
         return files.finish(manifest)
+
+
+class Rows(NamedTuple):
+    """The rows of an edition.
+
+    Args:
+        rows: Made as they are read; what is counted is right when all have been.
+        prune: System texts that are left out of them.
+        scrubber: Counts what it redacts.
+    """
+
+    rows: Iterator[Row]
+    prune: tuple[str, ...]
+    scrubber: Scrubber
+
+
+def rows_of(store: Store, choice: Choice, counts: Counts) -> Rows:
+    """Begin to make the rows of a choice; `counts` tells what came of the calls."""
+    found = constant_texts(store, choice) if choice.prune_constant else ()
+    prune = tuple(sorted({*choice.prune, *found}))
+    scrubber = Scrubber(Redaction.build(choice.redaction))
+    maker = Maker(choice, scrubber, frozenset(prune))
+    made = pairs(store, choice, maker, counts) if choice.kind == "preference" else _rows(store, choice, maker, counts)
+    return Rows(made, prune, scrubber)
 
 
 def _rows(store: Store, choice: Choice, maker: Maker, counts: Counts) -> Iterator[Row]:

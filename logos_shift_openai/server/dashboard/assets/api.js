@@ -9,25 +9,39 @@ export class Refusal extends Error {
   }
 }
 
-const kept = new Map(); // address -> {etag, data}: so that what has not changed is neither sent nor drawn again
+const kept = new Map(); // address -> {etag, text, data}: so that what has not changed is neither sent nor drawn again
 
 /** Get JSON. Two gets of the same address with the same answer give the very same object. */
 export async function get(path, signal) {
   const before = kept.get(path);
-  const headers = before ? { "If-None-Match": before.etag } : {};
+  const headers = before?.etag ? { "If-None-Match": before.etag } : {};
   const answer = await reach(path, { headers, signal, cache: "no-store" });
   if (answer.status === 304) return before.data;
-  const data = await read(answer);
-  const etag = answer.headers.get("etag");
-  if (etag) kept.set(path, { etag, data });
+  const text = await answer.text();
+  if (answer.ok && before?.text === text) return before.data;
+  const data = read(answer, text);
+  kept.set(path, { etag: answer.headers.get("etag"), text, data });
   return data;
+}
+
+const whole = new Map(); // name -> the parts as they were together
+
+/** Wait for several by their names; where all of them are the very same as before, so is what is given. */
+export async function together(name, parts) {
+  const found = await Promise.all(Object.values(parts));
+  const before = whole.get(name);
+  if (before && Object.values(before).every((one, place) => one === found[place])) return before;
+  const now = Object.fromEntries(Object.keys(parts).map((key, place) => [key, found[place]]));
+  whole.set(name, now);
+  return now;
 }
 
 /** Change something: POST, PUT or DELETE with a JSON body. */
 export async function send(method, path, body) {
   const headers = { "X-Logos-Shift": "dashboard" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  return read(await reach(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }));
+  const answer = await reach(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  return read(answer, await answer.text());
 }
 
 async function reach(path, options) {
@@ -39,8 +53,11 @@ async function reach(path, options) {
   }
 }
 
-async function read(answer) {
-  const data = await answer.json().catch(() => null);
+function read(answer, text) {
+  let data = null;
+  try {
+    data = JSON.parse(text);
+  } catch { /* what is no JSON says nothing to us */ }
   if (!answer.ok) throw new Refusal(answer.status, data?.error);
   return data;
 }

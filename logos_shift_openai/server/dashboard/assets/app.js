@@ -16,7 +16,7 @@ const body = document.body.dataset;
 
 function paramsOf() {
   const names = [];
-  const pattern = body.path.replace("/calls/{id}", "/calls/{id+}").replace(/{(\w+)(\+?)}/g, (_, name, long) => {
+  const pattern = body.path.replace(/{(\w+)(\+?)}/g, (_, name, long) => {
     names.push(name);
     return long ? "(.+)" : "([^/]+)";
   });
@@ -89,7 +89,7 @@ async function begin() {
       if (page.title) document.title = `${page.title(data)} · Logos`;
     } catch (error) {
       if (error.status === 401) return toLogin();
-      if (shown === undefined) draw(h("div", { class: "page" }, h("h1", null, document.title.split(" · ")[0]), note("bad", error.message)));
+      if (main.hasAttribute("aria-busy")) draw(h("div", { class: "page" }, h("h1", null, document.title.split(" · ")[0]), note("bad", error.message)));
       else if (!failing) say(error.message, "bad");
       failing = true;
     }

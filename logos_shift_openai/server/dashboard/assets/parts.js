@@ -104,6 +104,24 @@ export function asking(text, question, act, kind = "danger") {
   return place;
 }
 
+/**
+ * A bar from 0 to `most` with an interval and its middle; what it says stands beside it as text.
+ * @param {{low: number, mean: number, high: number}} of
+ * @param {string} kind the colour
+ */
+export function bar(of, most, kind) {
+  const part = (value) => `${Math.min(100, Math.max(0, (100 * value) / most))}%`;
+  const drawn = h("div", { class: `bar ${kind}`, "aria-hidden": "true" }, h("span", { class: "span" }), h("span", { class: "middle" }));
+  drawn.style.setProperty("--low", part(of.low)); // set by script: the policy of the pages allows no style attributes
+  drawn.style.setProperty("--high", part(of.high));
+  drawn.style.setProperty("--mean", part(of.mean));
+  return drawn;
+}
+
+/** Words in their order, of which some are done and one is now: steps of a ladder. */
+export const ladder = (label, steps, now) =>
+  h("ol", { class: "ladder", "aria-label": label }, steps.map((one, place) => h("li", { class: place < now ? "done" : place === now ? "now" : null, "aria-current": place === now ? "step" : null }, one)));
+
 /** A heading of the page with what stands beside it. */
 export const heading = (title, ...beside) => h("div", { class: "heading" }, h("h1", null, title), add(h("div", { class: "beside" }), beside));
 

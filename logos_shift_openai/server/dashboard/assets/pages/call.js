@@ -1,25 +1,31 @@
-// One call: what was said, why it went where it went, and what people say of it. Its JSON: /v1/calls/{id}.
+// One call: what was said, what a candidate said in the shadow, why it went where it went, and what people say of it.
+// Its JSON: /v1/calls/{id}, /v1/shadows?call=.
 
-import { get, send } from "../api.js";
+import { get, query, send, together } from "../api.js";
 import { answered, asked, value } from "../conversation.js";
 import { fill, h } from "../dom.js";
 import { count, duration, json, moment, money, share } from "../format.js";
 import { badge, card, folded, heading, labelled, note, say, table, when } from "../parts.js";
 import { verdict } from "./calls.js";
+import { agreement } from "./experiment.js";
 
 export const every = 10;
-export const title = (call) => `${call.requested_model ?? call.name ?? "Call"}`;
+export const title = ({ call }) => `${call.requested_model ?? call.name ?? "Call"}`;
 
-export const load = ({ id }) => get(`/v1/calls/${encodeURIComponent(id)}`);
+export async function load({ id }) {
+  const call = await get(`/v1/calls/${encodeURIComponent(id)}`);
+  const shadows = call.id.length <= 512 ? get(`/v1/shadows${query({ call: call.id })}`) : { pairs: [] };
+  return together("call", { call, shadows });
+}
 
-export function render(call, context) {
+export function render({ call, shadows }, context) {
   const name = call.requested_model ?? call.name ?? call.endpoint;
   return h(
     "div",
     { class: "page" },
     h("p", { class: "back" }, h("a", { href: "/calls" }, "← Calls")),
     heading(name, badge(call.endpoint), call.assigned ? badge(call.assigned, call.assigned === "candidate" ? "info" : null) : null, call.error ? badge("error", "bad") : null, call.feedback ? verdict(call) : null),
-    h("div", { class: "aside" }, h("div", null, conversation(call)), h("div", null, facts(call), route(call), feedback(call, context), rest(call))),
+    h("div", { class: "aside" }, h("div", null, conversation(call), shadows.pairs.map((pair) => beside(call, pair))), h("div", null, facts(call), route(call), feedback(call, context), rest(call))),
   );
 }
 
@@ -30,6 +36,22 @@ function conversation(call) {
   if (call.error) turns.push(note("bad", [call.error.type, call.error.status, call.error.code, call.error.message].filter(Boolean).join(" · ")));
   if (!call.complete && !call.error) turns.push(note("warn", "The stream was not read to its end."));
   return h("section", { class: "card conversation", "aria-label": "Conversation" }, h("h2", null, "Conversation"), turns);
+}
+
+// What the caller got, beside what a candidate answered to the same; nobody but us ever saw that.
+function beside(call, pair) {
+  const model = [pair.model ?? "the candidate", pair.provider ? ` at ${pair.provider}` : null];
+  const theirs = pair.error_type ? note("bad", [pair.error_type, pair.error_message].filter(Boolean).join(": ")) : pair.candidate === null ? note("info", "It is not kept any more.") : answered({ ...call, response: pair.candidate });
+  return card(
+    "In the shadow",
+    h("p", null, agreement(pair), ` compared as ${pair.compared ?? "nothing yet"}, `, pair.experiment === null ? null : h("a", { href: `/experiments/${encodeURIComponent(pair.experiment)}` }, pair.experiment), " ", when(pair.at)),
+    h(
+      "div",
+      { class: "sides" },
+      h("div", null, h("h3", null, "The caller got: ", call.served_model ?? call.requested_model ?? "the answer"), answered(call), h("small", null, duration(call.duration_ms))),
+      h("div", null, h("h3", null, "The candidate said: ", model), theirs, h("small", null, `${duration(pair.duration_ms)}, ${count(pair.tokens_out)} tokens out`)),
+    ),
+  );
 }
 
 function pairs(rows) {
@@ -70,7 +92,7 @@ function route(call) {
     "Why this route",
     h("p", null, call.why || "This call was not routed."),
     pairs([
-      ["Experiment", call.experiment ? h("a", { href: `/calls?experiment=${encodeURIComponent(call.experiment)}` }, call.experiment) : null],
+      ["Experiment", call.experiment ? h("a", { href: `/experiments/${encodeURIComponent(call.experiment)}` }, call.experiment) : null],
       ["Assigned, served", call.assigned ? `${call.assigned}, ${call.served ?? "nobody"}` : null],
       ["Answered by", served],
       ["Share then", call.share === null ? null : share(call.share)],

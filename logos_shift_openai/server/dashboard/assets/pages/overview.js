@@ -5,6 +5,7 @@ import { chart } from "../chart.js";
 import { h } from "../dom.js";
 import { clock, compact, count, money, percent, share } from "../format.js";
 import { badge, card, empty, figure, figures, heading, note, table, when } from "../parts.js";
+import { PHASES } from "./experiments.js";
 
 const HOUR = 3600000;
 export const every = 5;
@@ -20,7 +21,13 @@ export function render(data, { session }) {
 function waits(data) {
   return data.waits.length === 0
     ? null
-    : h("section", { class: "card warn", "aria-label": "What waits for you" }, h("h2", null, "Waits for you"), h("ul", null, data.waits.map((one) => h("li", null, one.words))));
+    : h("section", { class: "card warn", "aria-label": "What waits for you" }, h("h2", null, "Waits for you"), h("ul", null, data.waits.map((one) => h("li", null, one.words, leads(one) ? [" ", h("a", { href: leads(one) }, "Look")] : null))));
+}
+
+function leads(one) {
+  if (one.experiment !== null) return `/experiments/${encodeURIComponent(one.experiment)}`;
+  if (one.job !== null) return `/tuning/${encodeURIComponent(one.job)}`;
+  return one.kind === "notifications" ? "/settings#notifications" : null;
 }
 
 function tiles(data) {
@@ -61,15 +68,13 @@ function traffic(data) {
 
 function datasets(data) {
   const columns = [
-    { name: "Dataset", cell: (one) => h("a", { href: `/calls?dataset=${encodeURIComponent(one.dataset)}` }, one.dataset) },
+    { name: "Dataset", cell: (one) => h("a", { href: `/datasets/${encodeURIComponent(one.dataset)}` }, one.dataset) },
     { name: "Calls", kind: "number", cell: (one) => count(one.calls) },
     { name: "Errors", kind: "number", cell: (one) => percent(one.errors / one.calls) },
     { name: "Success", kind: "number", cell: (one) => percent(one.success.mean) },
   ];
   return card("Datasets", table("Datasets with their calls, errors and success", columns, data.datasets.slice(0, 20)), data.datasets.length > 20 ? h("p", { class: "muted" }, `and ${count(data.datasets.length - 20)} smaller ones`) : null);
 }
-
-const PHASES = { ramping: "info", shadow: "info", held_back: "warn", paused: "warn", rolled_back: "bad", done: "good" };
 
 function experiments(data) {
   if (data.experiments.length === 0) {
@@ -79,7 +84,7 @@ function experiments(data) {
     );
   }
   const columns = [
-    { name: "Experiment", cell: (one) => h("a", { href: `/calls?experiment=${encodeURIComponent(one.key)}` }, one.key) },
+    { name: "Experiment", cell: (one) => h("a", { href: `/experiments/${encodeURIComponent(one.key)}` }, one.key) },
     { name: "Candidate", cell: (one) => one.model },
     { name: "Share", kind: "number", cell: (one) => share(one.share) },
     { name: "State", cell: (one) => badge((one.phase ?? one.state).replace("_", " "), one.state === "running" ? PHASES[one.phase] ?? "good" : "warn") },

@@ -1,18 +1,21 @@
-// Keys, prices, and trying out redaction. Its JSON: /v1/keys, /v1/prices, /v1/redaction.
+// Keys, prices, policies, notifications, and trying out redaction.
+// Its JSON: /v1/keys, /v1/prices, /v1/rollouts, /v1/notifications, /v1/redaction.
 
 import { get, send } from "../api.js";
 import { fill, h } from "../dom.js";
 import { count, json } from "../format.js";
 import { asking, badge, card, choice, heading, labelled, note, say, table, when } from "../parts.js";
+import { notifications } from "./notifications.js";
+import { policies } from "./policies.js";
 
 export async function load() {
-  const [session, prices] = await Promise.all([get("/v1/session"), get("/v1/prices")]);
-  const keys = session.scope === "admin" ? (await get("/v1/keys")).keys : null;
-  return { session, prices: prices.prices, seen: prices.seen, keys };
+  const [session, prices, rollouts] = await Promise.all([get("/v1/session"), get("/v1/prices"), get("/v1/rollouts")]);
+  const [keys, told] = session.scope === "admin" ? await Promise.all([get("/v1/keys"), get("/v1/notifications?limit=20")]) : [null, null];
+  return { session, prices: prices.prices, seen: prices.seen, rollouts: rollouts.rollouts, keys: keys?.keys ?? null, told };
 }
 
 export function render(data, context) {
-  return h("div", { class: "page" }, heading("Settings"), keys(data, context), prices(data, context), redaction());
+  return h("div", { class: "page" }, heading("Settings"), keys(data, context), prices(data, context), policies(data), notifications(data, context), redaction());
 }
 
 const MAY = [["ingest", "ingest: write records, read the config"], ["read", "read: look at everything"], ["admin", "admin: everything"]];
