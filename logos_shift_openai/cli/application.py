@@ -15,11 +15,13 @@ from typer.core import TyperGroup
 
 from logos_shift_openai.cli import (
     calls,
+    candidate,
     dataset,
     demo,
     doctor,
     experiment,
     feedback,
+    gate,
     imports,
     keys,
     notify,
@@ -47,6 +49,8 @@ _ORDER = (
     "replay",
     "dataset",
     "tune",
+    "candidate",
+    "gate",
     "prices",
     "serve",
     "keys",
@@ -94,6 +98,8 @@ app.add_typer(calls.app, name="calls")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(tune.app, name="tune")
+app.add_typer(candidate.app, name="candidate")
+app.add_typer(gate.app, name="gate")
 app.add_typer(prices.app, name="prices")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(keys.app, name="keys")

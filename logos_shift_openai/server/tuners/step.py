@@ -12,11 +12,12 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from logos_shift_openai.server.holding import BusyError
 from logos_shift_openai.server.store.database import StoreError
 
 from .example_files import keep_index
 from .jobs import NoJobError, due_jobs
-from .machine import BusyError, Workshop, advance
+from .machine import Workshop, advance
 from .named import tuner_named
 
 if TYPE_CHECKING:
