@@ -390,7 +390,6 @@ autopilots: Final = Table(
     Column("turn", Integer, nullable=False),  # counts its changes, so that of two writers one notices
     Column("said", Text, nullable=False),
     Column("updated", BigInteger, nullable=False),
-    Column("due", BigInteger, nullable=False),
 )
 
 autopilot_steps: Final = Table(

@@ -46,7 +46,7 @@ def upgrade() -> None:
         *(sa.Column(name, sa.Text, nullable=False) for name in ("policy", "state", "spent")),
         sa.Column("turn", sa.Integer, nullable=False),
         sa.Column("said", sa.Text, nullable=False),
-        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("updated", "due")),
+        sa.Column("updated", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "autopilot_steps",
