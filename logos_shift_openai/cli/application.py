@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from logos_shift_openai.cli import (
+    autopilot,
     calls,
     candidate,
     dataset,
@@ -51,6 +52,7 @@ _ORDER = (
     "tune",
     "candidate",
     "gate",
+    "autopilot",
     "prices",
     "serve",
     "keys",
@@ -100,6 +102,7 @@ app.add_typer(rollout.app, name="rollout")
 app.add_typer(tune.app, name="tune")
 app.add_typer(candidate.app, name="candidate")
 app.add_typer(gate.app, name="gate")
+app.add_typer(autopilot.app, name="autopilot")
 app.add_typer(prices.app, name="prices")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(keys.app, name="keys")

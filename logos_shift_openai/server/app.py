@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .api import (
+    autopilot,
     calls,
     config,
     datasets,
@@ -41,6 +42,7 @@ ENDPOINTS: Final = (
     *experiments.ENDPOINTS,
     *tuning.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *autopilot.ENDPOINTS,
     *datasets.ENDPOINTS,
     *keys.ENDPOINTS,
     *notifications.ENDPOINTS,
