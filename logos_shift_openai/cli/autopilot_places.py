@@ -62,6 +62,7 @@ class Here:
         from logos_shift_openai.server.autopilot.keeping import list_autopilots  # noqa: PLC0415
         from logos_shift_openai.server.autopilot.running import turn  # noqa: PLC0415
         from logos_shift_openai.server.evaluation.running import Bench  # noqa: PLC0415
+        from logos_shift_openai.server.guards import guard  # noqa: PLC0415
         from logos_shift_openai.server.holding import BusyError  # noqa: PLC0415
         from logos_shift_openai.server.rollouts import embedded_home, tick  # noqa: PLC0415
         from logos_shift_openai.server.tuners.jobs import due_jobs  # noqa: PLC0415
@@ -77,6 +78,7 @@ class Here:
         cockpit = Cockpit(
             workshop(store, home, holder, now_ms), Bench(store, home, os.environ, holder, now_ms), config_home
         )
+        guard(store, os.environ, now_ms(), config_home)
         for _ in range(_LOOKS):
             tick(store, now_ms(), config_home)
             with store.reading() as connection:

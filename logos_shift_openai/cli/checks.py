@@ -293,6 +293,31 @@ def _experiment(machine: Machine, config: Config, one: Experiment) -> Iterator[F
             yield Finding("experiment", "broken", what, f"move {one.key} in front of {other.key}")
 
 
+def _guards(machine: Machine) -> Iterator[Finding]:
+    """Say what is kept of models that end and prompts that have changed."""
+    from logos_shift_openai.cli.output import now_ms  # noqa: PLC0415
+    from logos_shift_openai.server.prompt_drift import drifts  # noqa: PLC0415
+    from logos_shift_openai.server.retirement import retiring  # noqa: PLC0415
+    from logos_shift_openai.server.rollouts import config_of, embedded_home  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import open_store  # noqa: PLC0415
+
+    if not machine.place.store_path.exists():
+        return
+    store = open_store(machine.place.store_path, create=False)
+    try:
+        home = embedded_home(store, machine.place.home)
+        with store.reading() as connection:
+            config = config_of(connection, home)
+            ending, changed = retiring(connection, config, now_ms()), drifts(connection, config, now_ms())
+    finally:
+        store.close()
+    for one in ending:
+        yield Finding("models", "warning", one.words, "choose another model before that day, or train one anew")
+    for drift in changed:
+        if drift.much:
+            yield Finding("prompts", "warning", drift.words, "cut an edition of today's calls and train anew")
+
+
 _CHECKS: Final[tuple[Callable[[Machine], Iterator[Finding]], ...]] = (
     _packages,
     _settings,
@@ -301,6 +326,7 @@ _CHECKS: Final[tuple[Callable[[Machine], Iterator[Finding]], ...]] = (
     _config,
     _server,
     _spool,
+    _guards,
 )
 
 

@@ -238,6 +238,7 @@ def change_rollout(
     *,
     expected: Collection[str] | None = None,
     by_key: str | None = None,
+    why: str | None = None,
 ) -> Decision:
     """Do by hand what `core.rollout_by_hand` knows: "pause", "resume", "promote", "roll_back".
 
@@ -249,6 +250,7 @@ def change_rollout(
         home: As in `tick`.
         expected: Revisions of which it must have one; None takes it as it is.
         by_key: Id of the key that asks for it.
+        why: The reason, where it is no person who asks.
 
     Raises:
         RolloutError: there is no rollout, or its phase has nothing of the kind.
@@ -264,6 +266,8 @@ def change_rollout(
         with store.reading() as connection:
             evidence = evidence_of(connection, key, one.policy, one.state, now / 1000)
         decision = by_hand(what, one.policy, one.state, evidence, now / 1000)
+        if why is not None:
+            decision = replace(decision, event="guard", why=why)
         try:
             _write(store, key, one, one.policy, decision, evidence, now, home, by_key=by_key)
         except ChangedError:  # a look came in between; what was asked for holds for what it decided, too

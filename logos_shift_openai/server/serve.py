@@ -25,6 +25,7 @@ from .datasets.keeping import editions_of
 from .dictionaries import train_due
 from .evaluation.running import Bench
 from .fold import fold
+from .guards import GuardStep
 from .keys import create_first_key
 from .notifications.delivery import Delivery
 from .retention import retention
@@ -165,7 +166,11 @@ def make_service(
     tuning: list[tuple[str, Step]] = []
     if shop is not None and home is not None:
         cockpit = Cockpit(shop, Bench(store, home, os.environ, holder, shop.now), None)
-        tuning = [("tuning", TuningStep(shop)), ("autopilot", AutopilotStep(cockpit))]
+        tuning = [
+            ("tuning", TuningStep(shop)),
+            ("autopilot", AutopilotStep(cockpit)),
+            ("guards", GuardStep(store, os.environ)),
+        ]
     worker = Worker(store, [*steps(channels), *tuning], StoreLease(store, holder)) if background else None
     return Service(
         store,

@@ -41,6 +41,8 @@ TITLES: Final[Mapping[str, str]] = {
     "autopilot.tuning_cancelled": "The autopilot's tuning job was cancelled",
     "autopilot.asks": "The autopilot waits for your word",
     "autopilot.needs": "The autopilot needs somebody",
+    "model.retires": "A model is about to end",
+    "prompt.changed": "Many calls have a prompt that the candidate does not know",
     "test": "A test",
 }
 """The kinds of events that are made here, each with its title; others may be told, under their kind."""
