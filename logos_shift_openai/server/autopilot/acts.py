@@ -200,9 +200,7 @@ def _end(cockpit: Cockpit, one: Autopilot, step: Step, _facts: Facts, now: int) 
 def _ended(one: Autopilot, step: Step, now: int) -> Done:
     before = one.state
     state = before.at("waiting", now, ended=now)
-    return Done(
-        state, f"round {before.round} ended, {(step.of or '').replace('_', ' ')}: {step.why}", step.of or "ended"
-    )
+    return Done(state, f"round {before.round} has ended: {step.why}", step.of or "ended")
 
 
 def _asking_cost(cockpit: Cockpit, one: Autopilot) -> float:

@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 
 from logos_shift_openai.core.autopilot import Facts
 from logos_shift_openai.core.config import Candidate, Experiment
@@ -18,7 +18,7 @@ from logos_shift_openai.server.feedback import SUCCESS_FROM
 from logos_shift_openai.server.gates import choose_gate, gate_json
 from logos_shift_openai.server.rollout_guard import find, under_way
 from logos_shift_openai.server.rollouts import config_of, find_rollout, history
-from logos_shift_openai.server.store.schema import calls
+from logos_shift_openai.server.store.schema import calls, feedback
 from logos_shift_openai.server.tuners.edition import EditionError
 from logos_shift_openai.server.tuners.jobs import find_job
 
@@ -94,11 +94,12 @@ def _under_way(connection: Connection, one: Autopilot, config_home: Path | None)
 
 
 def _good(connection: Connection, one: Autopilot) -> int:
-    """Count new good examples, no further than is asked for; a failure that was corrected is not among them."""
+    """Count new good examples, no further than is asked for; whatever was corrected is one."""
     policy, column = one.policy, calls.c
+    corrected = exists().where(feedback.c.call_id == column.id, feedback.c.correction.is_not(None))
     rated: dict[str, ColumnElement[bool]] = {
-        "success": column.score >= SUCCESS_FROM,
-        "unfailed": or_(column.score.is_(None), column.score >= SUCCESS_FROM),
+        "success": or_(column.score >= SUCCESS_FROM, corrected),
+        "unfailed": or_(column.score.is_(None), column.score >= SUCCESS_FROM, corrected),
     }
     conditions = [
         column.dataset == one.dataset,
