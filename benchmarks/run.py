@@ -30,6 +30,7 @@ SCRIPTS = (
     "delivery",
     "other_costs",
     "confidence_gate",
+    "autopilot",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from datetime import date, datetime, timedelta, timezone
 from random import Random
 
@@ -20,6 +21,7 @@ from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.notifications.outbox import list_outbox
 from logos_shift_openai.server.prompt_drift import drifts
 from logos_shift_openai.server.retirement import retiring
+from logos_shift_openai.server.rollout_view import rollout_json
 from logos_shift_openai.server.rollouts import begin_rollout, config_of, get_rollout, history
 from logos_shift_openai.server.store.database import open_store
 
@@ -96,6 +98,17 @@ def test_without_a_rollout_the_experiment_is_stopped(lab, store, home):
     lab.set_shutdown_date("tiny-base", TODAY)
     guard(store, os.environ, NOW, home)
     assert json.loads((home / "config.json").read_bytes())["experiments"][0]["state"] == "stopped"
+
+
+def test_the_rollout_says_so(lab, store, home):
+    """Among its warnings, by the clock of the wall."""
+    begin_rollout(store, "e", policy_from({}), NOW, home, plan=PLAN)
+    now = time.time_ns() // 1_000_000
+    lab.set_shutdown_date("tiny-base", datetime.fromtimestamp(now / 1000, tz=timezone.utc).date() + timedelta(days=9))
+    guard(store, os.environ, now, home)
+    with store.reading() as connection:
+        shown = rollout_json(connection, get_rollout(store, "e"), config_of(connection, home))
+    assert any("tiny-base, the candidate of e, is gone on" in said for said in shown["warnings"])
 
 
 def test_a_provider_that_is_away_changes_nothing(lab, store, home):
