@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 AHEAD_DAYS: Final = 30
 _ROW: Final = "retirement"
 _DAY_MS: Final = 86_400_000
-_SECONDS: Final = 30.0
+_SECONDS: Final = 10.0
 _MOVED: Final = frozenset({"shadow", "ramping", "held_back", "paused", "done"})
 _logger = logging.getLogger("logos_shift_openai.server")
 

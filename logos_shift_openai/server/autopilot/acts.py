@@ -7,6 +7,7 @@ nothing that is made a second time.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +24,7 @@ from logos_shift_openai.server.config_versions import change_config
 from logos_shift_openai.server.datasets.choosing import Choice, EditionError
 from logos_shift_openai.server.datasets.keeping import editions_of
 from logos_shift_openai.server.datasets.register import find_edition, make_edition
-from logos_shift_openai.server.evaluation.keeping import find_evaluation, open_evaluation
+from logos_shift_openai.server.evaluation.keeping import NoEvaluationError, find_evaluation, open_evaluation
 from logos_shift_openai.server.experiments import ExperimentError, Plan, change_file, overlapping, state_in
 from logos_shift_openai.server.rollout_guard import refuse_under_way
 from logos_shift_openai.server.rollouts import begin_rollout, config_of, find_rollout
@@ -204,9 +205,10 @@ def _ended(one: Autopilot, step: Step, now: int) -> Done:
 
 
 def _asking_cost(cockpit: Cockpit, one: Autopilot) -> float:
-    with cockpit.shop.store.reading() as connection:
+    with cockpit.shop.store.reading() as connection, suppress(NoEvaluationError):
         report = find_evaluation(connection, one.state.evaluation or "").report
-    return float((report or {}).get("cost") or 0.0)
+        return float((report or {}).get("cost") or 0.0)
+    return 0.0
 
 
 def _plan(cockpit: Cockpit, one: Autopilot, key: str, gate: Mapping[str, Any] | None) -> Plan:

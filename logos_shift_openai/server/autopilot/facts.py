@@ -12,7 +12,7 @@ from sqlalchemy import and_, exists, func, or_, select
 from logos_shift_openai.core.autopilot import Facts
 from logos_shift_openai.core.config import Candidate, Experiment
 from logos_shift_openai.server.datasets.register import find_edition
-from logos_shift_openai.server.evaluation.keeping import find_evaluation
+from logos_shift_openai.server.evaluation.keeping import NoEvaluationError, find_evaluation
 from logos_shift_openai.server.experiments import overlapping
 from logos_shift_openai.server.feedback import SUCCESS_FROM
 from logos_shift_openai.server.gates import choose_gate, gate_json
@@ -20,7 +20,7 @@ from logos_shift_openai.server.rollout_guard import find, under_way
 from logos_shift_openai.server.rollouts import config_of, find_rollout, history
 from logos_shift_openai.server.store.schema import calls, feedback
 from logos_shift_openai.server.tuners.edition import EditionError
-from logos_shift_openai.server.tuners.jobs import find_job
+from logos_shift_openai.server.tuners.jobs import NoJobError, find_job
 
 from .keeping import month_of
 
@@ -58,11 +58,9 @@ def facts_of(store: Store, home: Path, config_home: Path | None, one: Autopilot,
         elif state.phase == "built":
             found |= _of_edition(connection, state.edition or "")
         elif state.phase == "tuning":
-            job = find_job(connection, state.job or "")
-            found |= {"state": job.state, "said": f"{job.said}. {job.next_step}".removesuffix(". ")}
+            found |= _of_job(connection, state.job or "")
         elif state.phase in {"evaluating", "evaluated"}:
-            evaluation = find_evaluation(connection, state.evaluation or "")
-            found |= {"state": evaluation.state, "said": evaluation.said}
+            found |= _of_evaluation(connection, state.evaluation or "")
         elif state.phase == "rolling":
             found |= _of_rollout(connection, state.experiment or "")
     wants_gate = state.phase == "rolling" and found["state"] == "rolled_back" and not state.gated
@@ -138,6 +136,22 @@ def _of_edition(connection: Connection, name: str) -> dict[str, Any]:
     }
 
 
+def _of_job(connection: Connection, name: str) -> dict[str, Any]:
+    try:
+        job = find_job(connection, name)
+    except NoJobError as error:
+        return {"state": "failed", "said": str(error)}
+    return {"state": job.state, "said": f"{job.said}. {job.next_step}".removesuffix(". ")}
+
+
+def _of_evaluation(connection: Connection, name: str) -> dict[str, Any]:
+    try:
+        one = find_evaluation(connection, name)
+    except NoEvaluationError as error:
+        return {"state": "failed", "said": str(error)}
+    return {"state": one.state, "said": one.said}
+
+
 def _of_rollout(connection: Connection, key: str) -> dict[str, Any]:
     rollout = find_rollout(connection, key)
     if rollout is None:
@@ -149,7 +163,7 @@ def _of_rollout(connection: Connection, key: str) -> dict[str, Any]:
 def _gate(store: Store, home: Path, one: Autopilot) -> dict[str, Any] | None:
     try:
         choice = choose_gate(store, home, one.state.evaluation or "", one.policy.gate_agreement)
-    except EditionError:
+    except (EditionError, NoEvaluationError):
         return None
     if choice is None:
         return None

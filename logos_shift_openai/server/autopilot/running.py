@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _MOST_STEPS: Final = 32
 _SECONDS: Final = 5.0
+_REST_MS: Final = 30_000
 _AT_ONCE: Final = 4
 _logger = logging.getLogger("logos_shift_openai.server")
 
@@ -129,13 +130,17 @@ class AutopilotStep:
     def __init__(self, cockpit: Cockpit) -> None:
         self._cockpit = cockpit
         self._working: dict[str, threading.Thread] = {}
+        self._rests: dict[str, tuple[int, int]] = {}  # at which turn, and until when
 
-    def __call__(self, store: Store, now: int) -> float:  # noqa: ARG002 - the worker's protocol
+    def __call__(self, store: Store, now: int) -> float:
         """Take on every autopilot; gives the seconds to the next look."""
         self._working = {dataset: thread for dataset, thread in self._working.items() if thread.is_alive()}
         with store.reading() as connection:
             found = [one for one in list_autopilots(connection) if one.policy.mode != "off" or one.state.round]
         for one in found:
+            at, until = self._rests.get(one.dataset, (-1, 0))
+            if one.turn == at and now < until:
+                continue
             if one.dataset not in self._working and len(self._working) < _AT_ONCE:
                 name = f"autopilot-{one.dataset}"
                 thread = threading.Thread(target=self._work, args=(one.dataset,), name=name, daemon=True)
@@ -151,7 +156,11 @@ class AutopilotStep:
     def _work(self, dataset: str) -> None:
         with suppress(BusyError, NoAutopilotError):
             try:
-                turn(self._cockpit, dataset)
+                step = turn(self._cockpit, dataset)
+                with self._cockpit.shop.store.reading() as connection:
+                    one = find_autopilot(connection, dataset)
+                if step.do == "ask" or one.state.phase == "waiting":  # what others do to it changes its turn
+                    self._rests[dataset] = (one.turn, self._cockpit.shop.now() + _REST_MS)
             except StoreError as error:
                 _logger.warning("the autopilot of %s did not look: %s", dataset, type(error).__name__)
             except Exception:
