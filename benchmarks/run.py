@@ -31,6 +31,7 @@ SCRIPTS = (
     "other_costs",
     "confidence_gate",
     "loop",
+    "autopilot",
 )
 
 

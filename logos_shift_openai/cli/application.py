@@ -15,13 +15,16 @@ import typer
 from typer.core import TyperGroup
 
 from logos_shift_openai.cli import (
+    autopilot,
     calls,
+    candidate,
     completing,
     dataset,
     demo,
     doctor,
     experiment,
     feedback,
+    gate,
     imports,
     keys,
     notify,
@@ -50,6 +53,9 @@ _ORDER = (
     "replay",
     "dataset",
     "tune",
+    "candidate",
+    "gate",
+    "autopilot",
     "prices",
     "ui",
     "serve",
@@ -110,6 +116,9 @@ app.add_typer(calls.app, name="calls")
 app.add_typer(experiment.app, name="experiment", short_help="Start, set, pause and stop experiments.")
 app.add_typer(rollout.app, name="rollout", short_help="Ramp, promote or roll back on proof.")
 app.add_typer(tune.app, name="tune", short_help="Train a cheaper model, or make one that needs none.")
+app.add_typer(candidate.app, name="candidate", short_help="Ask a candidate what was held out.")
+app.add_typer(gate.app, name="gate", short_help="Let a candidate answer only where it is sure.")
+app.add_typer(autopilot.app, name="autopilot", short_help="From good examples to a promoted candidate.")
 app.add_typer(prices.app, name="prices")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(keys.app, name="keys")

@@ -1,10 +1,11 @@
-"""`logos-shift demo`: the whole round on real questions, on this machine, with no key.
+"""`logos-shift demo`: the whole round on real questions, on this machine, with no key and no hand on it.
 
-Rows of Banking77 go through our own client to the lab's expensive stand-in; the records become a training file; a small
-text model is really tuned on it through the official SDK; a rollout gives it more and more of the calls, or takes
-them away again, by what their feedback proves. With `--bad` the training file has its answers shuffled. The model is a
-text classifier and no language model; what it is asked is held out from its training. The policy has no waiting times,
-which a policy for real users would have; all else is the engine as it is.
+Rows of Banking77 go through our own client to the lab's expensive stand-in. From there on the autopilot flies: the
+records become an edition, a small text model is really tuned on it, answers what is held out, and a rollout gives it
+more and more of the calls, or takes them away again, by what their feedback proves. With `--bad` the application
+corrects every answer to that of another question, and the floor of the held-out questions is taken away. The model is
+a text classifier and no language model. The policy has no waiting times, which one for real users would have; all else
+is the engine as it is.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import random
 import shutil
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from logos_shift_openai.cli.demo_round import DATASET, LARGE, SMALL, Round, Row, Tuned, tune
+from logos_shift_openai.cli.demo_flight import Flight, Step, Tuned
+from logos_shift_openai.cli.demo_round import DATASET, LARGE, SMALL, Round, Row
 from logos_shift_openai.cli.output import (
     CommandError,
     bars_wanted,
@@ -26,11 +28,10 @@ from logos_shift_openai.cli.output import (
     console,
     emit,
     milliseconds,
-    now_ms,
     percent,
     plain_table,
 )
-from logos_shift_openai.cli.session import Place, opened, take_in_and_say
+from logos_shift_openai.cli.session import Place, opened
 from logos_shift_openai.cli.stats import success_words
 
 if TYPE_CHECKING:
@@ -40,21 +41,8 @@ if TYPE_CHECKING:
 
     from logos_shift_openai.server.statistics import VariantStatistics
 
-EXPERIMENT: Final = "banking-tiny"
 EXAMPLE: Final = "Example:\n\n\b\n  logos-shift demo\n  logos-shift demo --bad"
-POLICY: Final = {
-    "margin": 0.05,
-    "ladder": [500, 1_000, 2_500, 5_000, 10_000],
-    "step_seconds": 0,
-    "last_step_seconds": 0,
-    "hold_back": 0,
-}
-"""No waiting times and nobody held back: the demo is to end within a minute."""
-_PART: Final = 50
 _DONE: Final = {"ramp": "ramped to", "promote": "promoted to", "roll_back": "rolled back to", "hold": "held at"}
-
-Step = dict[str, Any]
-"""What was decided: `calls` so far, `action`, `share` after it, `why`."""
 
 
 def demo(
@@ -67,6 +55,7 @@ def demo(
     """Show the whole round on real questions, with no key: calls, records, tuning, a rollout that decides."""
     from logos_shift_openai.lab import Lab  # noqa: PLC0415
     from logos_shift_openai.lab.data import rows  # noqa: PLC0415
+    from logos_shift_openai.server.statistics import variant_statistics  # noqa: PLC0415
 
     logging.getLogger("logos_shift_openai").setLevel(logging.ERROR)
     place = Place(home=ctx.obj.home / "demo")
@@ -76,13 +65,14 @@ def demo(
     random.Random(7).shuffle(known)  # noqa: S311 - the same rows each time
     taught, others = known[:examples], rows("test") + known[examples:]
     with Lab() as lab, _progress(silent=as_json) as bar:
-        Round(lab, place, bar).teach(taught)
-        tuned = tune(lab, place, bar, shuffled=bad)
-        steps, ended = _roll_out(Round(lab, place, bar), place, tuned.model, _endless(others, calls), bar)
-    with opened(place) as store, store.reading() as connection:
-        from logos_shift_openai.server.statistics import variant_statistics  # noqa: PLC0415
-
-        variants = variant_statistics(connection, DATASET, EXPERIMENT)
+        Round(lab, place, bar).teach(taught, shuffled=bad)
+        with opened(place, create=True) as store:
+            flight = Flight(lab, place, store, bar, bad=bad)
+            tuned = flight.train()
+            steps, ended = flight.roll_out(Round(lab, place, bar), _endless(others, calls))
+            flown, key = flight.steps(), flight.experiment
+            with store.reading() as connection:
+                variants = variant_statistics(connection, DATASET, key)
     seconds = time.monotonic() - began
     if as_json:
         emit(
@@ -90,13 +80,15 @@ def demo(
                 "seconds": round(seconds, 1),
                 "home": str(place.home),
                 "tuning": asdict(tuned),
+                "autopilot": flown,
+                "experiment": key,
                 "variants": [{**asdict(one), "usd": _cost(one, tuned.model)} for one in variants],
                 "decisions": steps,
                 "verdict": ended,
             }
         )
     else:
-        _print(place, tuned, steps, variants, seconds)
+        _print(place, tuned, flown, key, steps, variants, seconds)
     if ended is None:
         raise CommandError(f"no verdict after {calls} calls: {steps[-1]['why']}")
 
@@ -104,52 +96,6 @@ def demo(
 def _endless(rows: Sequence[Row], calls: int) -> list[Row]:
     """Ask every question once, then again, as other users would."""
     return [rows[number % len(rows)] for number in range(calls)]
-
-
-def _roll_out(
-    round_: Round, place: Place, model: str, rows: Sequence[Row], bar: Progress
-) -> tuple[list[Step], str | None]:
-    """Ask in parts and look after each, until the rollout has ended.
-
-    Returns:
-        What was decided, and "promoted" or "rolled_back"; None where there were too few calls for a verdict.
-    """
-    from logos_shift_openai.core.policy import policy_from  # noqa: PLC0415
-    from logos_shift_openai.core.rollout_state import ENDED  # noqa: PLC0415
-    from logos_shift_openai.server.experiments import Plan  # noqa: PLC0415
-    from logos_shift_openai.server.rollouts import begin_rollout, get_rollout, history, tick  # noqa: PLC0415
-
-    plan = Plan(EXPERIMENT, (LARGE,), model, dataset=DATASET, unit="call")
-    task = bar.add_task("the rollout begins", total=len(rows))
-    with opened(place, create=True) as store:
-        begin_rollout(store, EXPERIMENT, policy_from(POLICY), now_ms(), place.home, plan=plan)
-        kept: list[Step] = []
-        told = 0
-        for start in range(0, len(rows), _PART):
-            part = rows[start : start + _PART]
-            share = get_rollout(store, EXPERIMENT).state.share
-            bar.update(task, description=f"{SMALL} tuned has {percent(share)} of the calls")
-            round_.ask(part, task)
-            take_in_and_say(store, place)
-            tick(store, now_ms(), place.home)
-            with store.reading() as connection:
-                fresh = [one for one in history(connection, EXPERIMENT, _PART) if one["id"] > told]
-            told = max([told, *(one["id"] for one in fresh)])
-            kept += [
-                {"calls": start + len(part), **{name: one[name] for name in ("action", "share", "why")}}
-                for one in reversed(fresh)
-                if one["event"] != "begin"
-            ]
-            phase = get_rollout(store, EXPERIMENT).state.phase
-            if phase in ENDED:
-                bar.update(task, total=start + len(part), description="the rollout has ended")
-                return _told(kept), "promoted" if phase == "done" else "rolled_back"
-    return _told(kept), None
-
-
-def _told(steps: list[Step]) -> list[Step]:
-    """Leave out the holds, of which there is one a look, but for the last word."""
-    return [one for one in steps if one["action"] != "hold" or one is steps[-1]]
 
 
 def _cost(one: VariantStatistics, tuned: str) -> float:
@@ -167,12 +113,21 @@ def _progress(*, silent: bool) -> Progress:
 
 
 def _print(
-    place: Place, tuned: Tuned, steps: list[Step], variants: Sequence[VariantStatistics], seconds: float
+    place: Place,
+    tuned: Tuned,
+    flown: list[Step],
+    key: str,
+    steps: list[Step],
+    variants: Sequence[VariantStatistics],
+    seconds: float,
 ) -> None:
     from rich.padding import Padding  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     out = console()
+    out.print("\nThe autopilot, with no hand on it:")
+    for each in flown:
+        out.print(Padding(Text(clean(f"{each['step'].replace('_', ' ')}: {each['why']}")), (0, 0, 0, 2)))
     held_out = "" if tuned.accuracy is None else f", {tuned.accuracy:.0%} right on the held-out part"
     out.print(f"\n{tuned.model}: {tuned.rows} records, {tuned.seconds} s{held_out}.\n")
     out.print(
@@ -181,7 +136,7 @@ def _print(
     for step in steps:
         out.print(f"{step['calls']:,} calls, {_DONE[step['action']]} {percent(step['share'])}:")
         out.print(Padding(Text(clean(step["why"])), (0, 0, 1, 2)))
-    table = plain_table(f"experiment {EXPERIMENT}")
+    table = plain_table(f"experiment {key}")
     table.add_column("", style="dim")
     for one in variants:
         table.add_column(str(one.variant), justify="right")
@@ -198,5 +153,5 @@ def _print(
     out.print(table)
     out.print(f"\n{seconds:.0f} s in all. {LARGE} is a script, {SMALL} a small text classifier and")
     out.print("no language model, and the prices are made up. Look around:")
-    for command in (f"rollout history {EXPERIMENT}", "stats", "calls list"):
+    for command in (f"autopilot history {DATASET}", f"rollout history {key}", "stats", "calls list"):
         out.print(f"  logos-shift --home {place.home} {command}", soft_wrap=True)

@@ -343,6 +343,13 @@ def _print_experiment(one: Experiment) -> None:
 def _as_json(one: Experiment) -> dict[str, Any]:
     """Give an experiment as it stands in the config document."""
     candidate, params = one.candidate, one.candidate.params
+    more: dict[str, Any] = {}
+    if candidate.gate is not None:
+        more["gate"] = asdict(candidate.gate)
+    if candidate.examples is not None:
+        more["examples"] = asdict(candidate.examples)
+    if candidate.prompts is not None:
+        more["prompts"] = sorted(candidate.prompts)
     return {
         "key": one.key,
         "dataset": one.dataset,
@@ -353,6 +360,7 @@ def _as_json(one: Experiment) -> dict[str, Any]:
             "params": {"drop": list(params.drop), "rename": dict(params.rename), "set": dict(params.set)},
             "prompt": {"prune": list(candidate.prune)},
             "endpoints": list(candidate.endpoints),
+            **more,
         },
         "share": one.share,
         "unit": one.unit,

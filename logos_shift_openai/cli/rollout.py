@@ -55,6 +55,9 @@ def start(
     dataset: Annotated[str, typer.Option(metavar="NAME", help="Only calls of this dataset; * for all.")] = "*",
     unit: Annotated[Unit, typer.Option(metavar="UNIT", help="What keeps its variant.")] = Unit.user,
     policy: Annotated[Path | None, typer.Option(metavar="FILE", help="How it decides, as JSON.")] = None,
+    force: Annotated[
+        str | None, typer.Option(metavar="WHY", help="Begin although the candidate failed at the held-out questions.")
+    ] = None,
     url: Url = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -74,7 +77,7 @@ def start(
     if candidate is not None:
         plan = Plan(key, tuple(model or ()), candidate, provider, dataset, unit=unit.value)
     with rollouts_of(ctx.obj, url, database_url, create=True) as rollouts:
-        _show(rollouts.start(key, decides, plan), as_json=as_json)
+        _show(rollouts.start(key, decides, plan, force), as_json=as_json)
 
 
 @app.command("status", epilog="Example:\n\n\b\n  logos-shift rollout status sales-tiny --watch")

@@ -40,7 +40,7 @@ class Rollouts(Protocol):
     def one(self, key: str) -> Shown:
         """Show the rollout of an experiment."""
 
-    def start(self, key: str, policy: Policy, plan: Plan | None) -> Shown:
+    def start(self, key: str, policy: Policy, plan: Plan | None, force: str | None = None) -> Shown:
         """Begin one."""
 
     def act(self, key: str, verb: str) -> Shown:
@@ -92,11 +92,11 @@ class Here:
         with self._store.reading() as connection:
             return rollout_json(connection, found, config_of(connection, self._home))
 
-    def start(self, key: str, policy: Policy, plan: Plan | None) -> Shown:
+    def start(self, key: str, policy: Policy, plan: Plan | None, force: str | None = None) -> Shown:
         """As `Rollouts`."""
         from logos_shift_openai.server.rollouts import begin_rollout  # noqa: PLC0415
 
-        begin_rollout(self._store, key, policy, now_ms(), self._home, plan=plan)
+        begin_rollout(self._store, key, policy, now_ms(), self._home, plan=plan, force=force)
         return self.one(key)
 
     def act(self, key: str, verb: str) -> Shown:
@@ -143,9 +143,11 @@ class There:
         """As `Rollouts`."""
         return self._shown("GET", _path(key))
 
-    def start(self, key: str, policy: Policy, plan: Plan | None) -> Shown:
+    def start(self, key: str, policy: Policy, plan: Plan | None, force: str | None = None) -> Shown:
         """As `Rollouts`."""
         body: dict[str, Any] = {"policy": policy.to_json()}
+        if force is not None:
+            body["force"] = force
         if plan is not None:
             body["plan"] = {
                 "models": list(plan.models),

@@ -185,8 +185,9 @@ def _shop(ctx: typer.Context, *, create: bool = False) -> Iterator[Workshop]:
 
 
 def _advanced(shop: Workshop, job_id: str, *, look_again: bool = False) -> TuningJob:
+    from logos_shift_openai.server.holding import BusyError  # noqa: PLC0415
     from logos_shift_openai.server.tuners.jobs import find_job  # noqa: PLC0415
-    from logos_shift_openai.server.tuners.machine import BusyError, advance  # noqa: PLC0415
+    from logos_shift_openai.server.tuners.machine import advance  # noqa: PLC0415
 
     with shop.store.reading() as connection:
         find_job(connection, job_id)

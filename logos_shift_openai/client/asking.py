@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import openai
 from openai._models import FinalRequestOptions
 
-from .call import changed_for, encode
+from logos_shift_openai.core.candidate_body import changed_for
+
+from .call import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,6 +14,7 @@ import openai
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from logos_shift_openai.core.candidate_body import changed_for
 from logos_shift_openai.core.flow import NOT_SURE_TYPE, falls_back
 from logos_shift_openai.core.records import CallError
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from logos_shift_openai.core.breaker import Breaker
-    from logos_shift_openai.core.config import Candidate
     from logos_shift_openai.core.flow import Flow
     from logos_shift_openai.core.records import Variant
     from logos_shift_openai.core.routing import Route
@@ -241,33 +241,3 @@ def changed(body: Mapping[str, Any], route: Route) -> dict[str, Any]:
     experiment = route.experiment
     assert experiment is not None
     return changed_for(experiment.candidate, body)
-
-
-def changed_for(candidate: Candidate, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a candidate's body of the baseline's."""
-    params = candidate.params
-    dropped = frozenset(params.drop)
-    new = {params.rename.get(key, key): value for key, value in body.items() if key not in dropped}
-    new.update(params.set)
-    new["model"] = candidate.model
-    if candidate.gate is not None:
-        new["logprobs"] = True
-    if candidate.prune and isinstance(new.get("messages"), list):
-        new["messages"] = pruned(new["messages"], candidate.prune)
-    return new
-
-
-def pruned(messages: list[Any], texts: tuple[str, ...]) -> list[Any]:
-    """Take constant system texts out of the messages; a message left with nothing goes too."""
-    kept = []
-    for message in messages:
-        if isinstance(message, dict) and message.get("role") in {"system", "developer"}:
-            content = message.get("content")
-            if isinstance(content, str):
-                for text in texts:
-                    content = content.replace(text, "")
-                if not content.strip():
-                    continue
-                message = {**message, "content": content}  # noqa: PLW2901 - the caller's own stays as it is
-        kept.append(message)
-    return kept

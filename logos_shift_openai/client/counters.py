@@ -41,6 +41,7 @@ REASONS = {
     "config_failed": "times a config could not be read",
     "config_cache_failed": "times the last good config could not be kept on disk",
     "examples_missing": "calls that went to the baseline because their candidate's examples were not here yet",
+    "prompt_changed": "calls that went to the baseline because their prompt was none that the candidate was tuned on",
     "examples_failed": "times a file of examples could not be had",
     "thread_not_started": "times the system gave no new thread",
     "log_failed": "log lines a handler raised on",

@@ -28,6 +28,7 @@ from .encoding import Encoder
 from .example_files import ExampleFiles
 from .guard import guarded
 from .noting import key_of
+from .prompts import Prompts
 from .recorder import Recorder
 from .shadow import Shadow
 from .spool import Spool
@@ -70,6 +71,7 @@ class Runtime:
         self.uploader = None if wire is None else Uploader(self.spool, wire, self.counters)
         # A wire of its own: a session belongs to one thread.
         asked = None if settings.url is None else Wire(settings.url, settings.api_key)
+        self.prompts = Prompts()
         self.examples = ExampleFiles(settings.home, asked, self.counters)
         self.source = self._source(settings, wire)
         self.source.load()

@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from logos_shift_openai.core.flow import flow
-from logos_shift_openai.core.routing import NO_CONFIG, ROUTE_FALSE, ROUTING_OFF, Route, Units, route
+from logos_shift_openai.core.routing import (
+    NO_CONFIG,
+    PROMPT_CHANGED,
+    ROUTE_FALSE,
+    ROUTING_OFF,
+    Route,
+    Units,
+    route,
+)
 
 from .call import Call
 from .context import EMPTY, CallContext, current, is_ours, read_headers
@@ -175,7 +183,7 @@ def _route(
     config = shift.runtime.config
     if config is None or not config.experiments:
         return NO_CONFIG
-    return route(
+    found = route(
         config,
         dataset=dataset,
         model=model,
@@ -187,7 +195,11 @@ def _route(
         endpoint=endpoint,
         providers=settings.providers,
         force=settings.force_variant,
+        fingerprint=lambda: shift.runtime.prompts.fingerprint(body),
     )
+    if found.reason is PROMPT_CHANGED:
+        shift.runtime.counters.add("prompt_changed")
+    return found
 
 
 def _toward_candidate(call: Call, client: Any, given: Any) -> None:

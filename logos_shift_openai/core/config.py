@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "NO_PROMPT",
     "SHARE_MAX",
     "Candidate",
     "Config",
@@ -61,6 +62,10 @@ _ANY: Final[tuple[str, ...]] = ("*",)
 _NONE: Final[tuple[str, ...]] = ()
 _CONTENT: Final = re.compile(r"[0-9a-f]{64}")
 _MOST_EXAMPLES: Final = 32
+NO_PROMPT: Final = "none"
+"""Stands for calls without a prompt of the program's, among the prompts of a candidate."""
+
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{12}")
 _MIRRORED_MAX: Final = 6_000
 _REMEMBERED: Final = 1_000  # the names that a config remembers come from callers: no more than this
 
@@ -103,6 +108,8 @@ class Candidate:
         endpoints: Endpoints its provider speaks, `chat.completions` unless said otherwise.
         gate: How sure it must be for its answer to be the caller's; None takes every answer.
         examples: The nearest logged examples in its prompt; for chat completions alone.
+        prompts: Fingerprints (`core.fingerprint.prompt_fingerprint`) of the prompts that it may get, "none" for calls
+            without one; None for any.
     """
 
     model: str
@@ -112,6 +119,7 @@ class Candidate:
     endpoints: tuple[str, ...] = ("chat.completions",)
     gate: Gate | None = None
     examples: Examples | None = None
+    prompts: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,11 +397,25 @@ def _candidate(path: str, value: Any) -> Candidate:
         endpoints=at.take("endpoints", list_of(one_of("chat.completions", "responses")), default=("chat.completions",)),
         gate=at.take("gate", maybe(_gate), default=None),
         examples=at.take("examples", _examples, default=None),
+        prompts=at.take("prompts", _prompts, default=None),
     )
     at.done()
     if candidate.examples is not None and candidate.endpoints != ("chat.completions",):
         raise ConfigError(f"{path}.examples: they go into chat completions alone, see {path}.endpoints")
     return candidate
+
+
+def _prompts(path: str, value: Any) -> frozenset[str] | None:
+    if value == "any":
+        return None
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f'{path}: {shown(value)} is neither "any" nor a list of fingerprints')
+    for index, one in enumerate(value):
+        if not isinstance(one, str) or not (one == NO_PROMPT or _FINGERPRINT.fullmatch(one)):
+            raise ConfigError(
+                f'{path}[{index}]: {shown(one)} is neither "{NO_PROMPT}" nor a fingerprint of 12 hexadecimal digits'
+            )
+    return frozenset(value)
 
 
 def _gate(path: str, value: Any) -> Gate:

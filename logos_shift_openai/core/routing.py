@@ -12,11 +12,13 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .config import SHARE_MAX, Config, Experiment
+from .config import NO_PROMPT, SHARE_MAX, Config, Experiment
 from .records import Unit, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+
+    from .config import Candidate
 
 BUCKETS: Final = SHARE_MAX
 
@@ -79,6 +81,8 @@ ROUTING_OFF: Final = Route("routing is switched off here")
 ROUTE_FALSE: Final = Route("the call asked not to be routed")
 KILLED: Final = Route("the config has routing switched off")
 NO_MATCH: Final = Route("no experiment is about this dataset and model")
+PROMPT_CHANGED: Final = "the prompt changed since the candidate was tuned: retrain"
+"""The reason of a call whose prompt is none of its candidate's."""
 
 
 def route(  # noqa: PLR0911 - a table of reasons, each with its own answer
@@ -90,6 +94,7 @@ def route(  # noqa: PLR0911 - a table of reasons, each with its own answer
     endpoint: str = "chat.completions",
     providers: Collection[str] = (),
     force: Variant | None = None,
+    fingerprint: Callable[[], str | None] | None = None,
 ) -> Route:
     """Choose the variant of a call.
 
@@ -101,6 +106,8 @@ def route(  # noqa: PLR0911 - a table of reasons, each with its own answer
         endpoint: The endpoint called; a candidate is tried on those that it speaks.
         providers: Names of the providers this client knows.
         force: A variant that overrules the hash, for development and tests.
+        fingerprint: Gives that of the call's prompt; asked only where the candidate is for some prompts alone. None
+            does not look at the prompt.
     """
     if config is None or not config.experiments:
         return NO_CONFIG
@@ -116,6 +123,9 @@ def route(  # noqa: PLR0911 - a table of reasons, each with its own answer
         return Route(f"candidate {candidate.model} does not speak {endpoint}", experiment=experiment)
     if candidate.provider is not None and candidate.provider not in providers:
         return Route(f"provider {candidate.provider} is not known to this client", experiment=experiment)
+    if _changed_prompt(candidate, fingerprint):
+        # Outside of both arms: a call that the candidate may not get tells nothing about it.
+        return Route(PROMPT_CHANGED, experiment=experiment)
     unit = units.pick(experiment.unit)
     bucket = bucket_of(experiment.salt, unit.id)
     if force is not None:
@@ -123,3 +133,9 @@ def route(  # noqa: PLR0911 - a table of reasons, each with its own answer
     if bucket < experiment.share:
         return Route("", "candidate", experiment, unit, bucket, True)
     return Route("", "baseline", experiment, unit, bucket)
+
+
+def _changed_prompt(candidate: Candidate, fingerprint: Callable[[], str | None] | None) -> bool:
+    if candidate.prompts is None or fingerprint is None:
+        return False
+    return (fingerprint() or NO_PROMPT) not in candidate.prompts

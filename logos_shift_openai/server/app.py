@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .api import (
+    autopilot,
     calls,
     config,
     datasets,
@@ -49,6 +50,7 @@ ENDPOINTS: Final = (
     *tuning.ENDPOINTS,
     *rollouts.ENDPOINTS,
     *shadows.ENDPOINTS,
+    *autopilot.ENDPOINTS,
     *datasets.ENDPOINTS,
     *prices.ENDPOINTS,
     *redaction.ENDPOINTS,

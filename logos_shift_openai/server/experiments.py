@@ -58,6 +58,9 @@ class Plan:
         rename: Parameters it knows by another name.
         set: Parameters with values of its own.
         examples: `index` and `count` of the examples in its prompt; None for none.
+        gate: `least` and `by` of its gate of confidence; None for none.
+        prune: System texts that its calls leave out.
+        prompts: Fingerprints of the prompts that it was tuned on; None for any.
     """
 
     key: str
@@ -72,6 +75,9 @@ class Plan:
     rename: Mapping[str, str] = field(default_factory=dict)
     set: Mapping[str, Any] = field(default_factory=dict)
     examples: Mapping[str, Any] | None = None
+    gate: Mapping[str, Any] | None = None
+    prune: tuple[str, ...] = ()
+    prompts: tuple[str, ...] | None = None
 
 
 def config_path(home: Path) -> Path:
@@ -235,6 +241,12 @@ def _planned(plan: Plan, salt: str) -> Document:
         candidate["params"] = params
     if plan.examples is not None:
         candidate["examples"] = dict(plan.examples)
+    if plan.gate is not None:
+        candidate["gate"] = dict(plan.gate)
+    if plan.prune:
+        candidate["prompt"] = {"prune": list(plan.prune)}
+    if plan.prompts is not None:
+        candidate["prompts"] = list(plan.prompts)
     return {
         "key": plan.key,
         "dataset": plan.dataset,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from logos_shift_openai.core.evidence import Evidence
 from logos_shift_openai.core.side_by_side import side_by_side
 
+from .prompt_drift import drifts
+from .retirement import retiring
 from .rollout_guard import warnings_of
 from .rollouts import Rollout, history
 from .shadows import shadow_totals
@@ -44,7 +48,15 @@ def rollout_json(connection: Connection, one: Rollout, config: Config) -> dict[s
         "harm_needed": -math.log(one.policy.alpha),
         "trail": list(one.trail),
         "shadow": shadow_totals(connection, one.experiment),
-        "warnings": warnings_of(config, one.experiment),
+        "warnings": [*warnings_of(config, one.experiment), *_guards(connection, one.experiment, config)],
         "policy": one.policy.to_json(),
         "state": one.state.to_json(),
     }
+
+
+def _guards(connection: Connection, key: str, config: Config) -> list[str]:
+    """Say which of its models are about to end, and whether its prompts have changed."""
+    now = time.time_ns() // 1_000_000
+    own = replace(config, experiments=tuple(each for each in config.experiments if each.key == key))
+    ending = [each.words for each in retiring(connection, own, now)]
+    return ending + [each.words for each in drifts(connection, own, now) if each.much]

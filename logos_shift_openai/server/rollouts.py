@@ -33,6 +33,7 @@ from logos_shift_openai.core.rollout_words import percent
 from .baseline import fitted
 from .config_versions import StaleError, change_within, live_config, live_version
 from .counting import count, forget
+from .evaluation.refusing import refused_by_gate
 from .experiments import Document, ExperimentError, Plan, change_file, config_path, new_salt, read_config, start_in
 from .measures import MEASURED, evidence_of
 from .notifications.outbox import new_id, notify
@@ -164,6 +165,7 @@ def begin_rollout(
     *,
     plan: Plan | None = None,
     by_key: str | None = None,
+    force: str | None = None,
 ) -> Rollout:
     """Begin the rollout of an experiment that runs, at the first share of the policy.
 
@@ -177,10 +179,11 @@ def begin_rollout(
         home: As in `tick`.
         plan: The experiment, where it is to be started with the rollout.
         by_key: Id of the key that asks for it.
+        force: Why it is to begin although the candidate has failed at the held-out questions; kept with the decision.
 
     Raises:
         RolloutError: one is under way, a metric is not measured, another experiment has the calls, a cap cannot be
-            found, or the share is higher than the first one already.
+            found, the share is higher than the first one already, or the candidate's report has failed.
         ExperimentError: there is no such experiment that runs.
         ConfigError: a part of the plan cannot be.
     """
@@ -198,7 +201,9 @@ def begin_rollout(
         if experiment is None or experiment.state != "running":
             raise ExperimentError(f"there is no experiment {key} that runs")
         number, proven = _before(connection, key, experiment.dataset)
-        fault = cannot_begin(connection, config, key)
+        failed = refused_by_gate(connection, experiment.candidate)
+        refused = None if failed is None or force else f"{failed}; --force WHY begins all the same"
+        fault = cannot_begin(connection, config, key) or refused
     if fault is not None:
         raise RolloutError(fault)
     check_shadow(policy, experiment.candidate.provider)
@@ -209,7 +214,8 @@ def begin_rollout(
     if plan is not None and home is not None:
         change_file(home, lambda fresh: start_in(fresh, plan, salt))
     state = replace(begin(fit.policy, now / 1000, fit.means), number=number + 1, proven=proven)
-    first = Decision("ramp", "begin", "; ".join(("the rollout begins", *fit.notes)), state, now / 1000)
+    forced = () if failed is None else (f"in spite of its report, as {force!r}",)
+    first = Decision("ramp", "begin", "; ".join(("the rollout begins", *forced, *fit.notes)), state, now / 1000)
     subject = subject_of(document, key)
 
     def change(fresh: Document) -> None:
@@ -232,6 +238,7 @@ def change_rollout(
     *,
     expected: Collection[str] | None = None,
     by_key: str | None = None,
+    why: str | None = None,
 ) -> Decision:
     """Do by hand what `core.rollout_by_hand` knows: "pause", "resume", "promote", "roll_back".
 
@@ -243,6 +250,7 @@ def change_rollout(
         home: As in `tick`.
         expected: Revisions of which it must have one; None takes it as it is.
         by_key: Id of the key that asks for it.
+        why: The reason, where it is no person who asks.
 
     Raises:
         RolloutError: there is no rollout, or its phase has nothing of the kind.
@@ -258,6 +266,8 @@ def change_rollout(
         with store.reading() as connection:
             evidence = evidence_of(connection, key, one.policy, one.state, now / 1000)
         decision = by_hand(what, one.policy, one.state, evidence, now / 1000)
+        if why is not None:
+            decision = replace(decision, event="guard", why=why)
         try:
             _write(store, key, one, one.policy, decision, evidence, now, home, by_key=by_key)
         except ChangedError:  # a look came in between; what was asked for holds for what it decided, too

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +18,15 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .app import make_app
+from .autopilot.acts import Cockpit
+from .autopilot.running import AutopilotStep
 from .config_versions import adopt_embedded
 from .datasets.keeping import editions_of
 from .dictionaries import train_due
 from .embedded import take_in
+from .evaluation.running import Bench
 from .fold import fold
+from .guards import GuardStep
 from .keys import create_first_key
 from .notifications.delivery import Delivery
 from .retention import retention
@@ -165,7 +170,14 @@ def make_service(
     """
     holder = holder_name()
     shop = None if home is None else workshop(store, home, holder, lambda: time.time_ns() // 1_000_000)
-    tuning: list[tuple[str, Step]] = [] if shop is None else [("tuning", TuningStep(shop))]
+    tuning: list[tuple[str, Step]] = []
+    if shop is not None and home is not None:
+        cockpit = Cockpit(shop, Bench(store, home, os.environ, holder, shop.now), embedded)
+        tuning = [
+            ("tuning", TuningStep(shop)),
+            ("autopilot", AutopilotStep(cockpit)),
+            ("guards", GuardStep(store, os.environ)),
+        ]
     work = [*steps(channels, embedded), *tuning]
     worker = Worker(store, work, StoreLease(store, holder)) if background else None
     return Service(

@@ -10,9 +10,10 @@ import time
 import pytest
 from tuning_parts import until
 
+from logos_shift_openai.server.holding import BusyError
 from logos_shift_openai.server.store.database import open_store
 from logos_shift_openai.server.tuners.jobs import list_jobs
-from logos_shift_openai.server.tuners.machine import BusyError, advance
+from logos_shift_openai.server.tuners.machine import advance
 from logos_shift_openai.server.tuners.step import workshop
 
 JOBS = "/v1/fine_tuning/jobs"

@@ -45,10 +45,14 @@ class Subject(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Begin(msgspec.Struct, forbid_unknown_fields=True):
-    """How the rollout decides, and the experiment if it is not there yet. See the page on policies."""
+    """How the rollout decides, and the experiment if it is not there yet. See the page on policies.
+
+    `force` says why it is to begin although the candidate has failed at the held-out questions.
+    """
 
     policy: dict[str, Any] = {}
     plan: Subject | None = None
+    force: _Text | None = None
 
 
 class RolloutShown(msgspec.Struct):
@@ -152,7 +156,16 @@ async def begin(ask: Ask) -> Answer:
         one = asked.plan
         plan = Plan(key, tuple(one.models), one.candidate, one.provider, one.dataset, unit=one.unit)
     await service.intake.change(
-        lambda: begin_rollout(service.store, key, policy, service.now(), service.embedded, plan=plan, by_key=_by(ask))
+        lambda: begin_rollout(
+            service.store,
+            key,
+            policy,
+            service.now(),
+            service.embedded,
+            plan=plan,
+            by_key=_by(ask),
+            force=asked.force,
+        )
     )
     await service.config.refresh()
     return await _shown(ask, key)

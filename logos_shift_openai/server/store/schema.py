@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0011"
+REVISION: Final = "0012"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -358,3 +358,60 @@ sessions: Final = Table(
     Column("expires", BigInteger, nullable=False),
 )
 Index("sessions_expires", sessions.c.expires)
+
+# What candidates answered to held-out questions, and the autopilot of each dataset.
+evaluations: Final = Table(
+    "evaluations",
+    tables,
+    Column("id", String(64), primary_key=True),
+    Column("edition", String(64), nullable=False),
+    Column("model", String(ID_LENGTH), nullable=False),
+    Column("provider", String(ID_LENGTH), nullable=False),  # "" for the caller's own
+    Column("candidate", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # open, passed, failed
+    Column("said", Text, nullable=False),
+    Column("report", Text),
+    Column("attempts", Integer, nullable=False),  # broken off in a row
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),
+)
+Index("evaluations_model", evaluations.c.model, evaluations.c.provider, evaluations.c.updated)
+
+evaluation_answers: Final = Table(
+    "evaluation_answers",
+    tables,
+    Column("evaluation", String(64), primary_key=True),
+    Column("row", Integer, primary_key=True, autoincrement=False),  # line of the held-out file, from 1
+    Column("answer", Text),  # JSON; null where the candidate gave none
+    Column("confidences", Text),
+    Column("error", Text),
+    Column("tokens_in", BigInteger),
+    Column("tokens_out", BigInteger),
+)
+
+autopilots: Final = Table(
+    "autopilots",
+    tables,
+    Column("dataset", String(ID_LENGTH), primary_key=True),
+    Column("policy", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("spent", Text, nullable=False),  # jobs and dollars by month
+    Column("turn", Integer, nullable=False),  # counts its changes, so that of two writers one notices
+    Column("said", Text, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+)
+
+autopilot_steps: Final = Table(
+    "autopilot_steps",
+    tables,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("dataset", String(ID_LENGTH), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("step", String(32), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("data", Text, nullable=False),
+)
+Index("autopilot_steps_dataset", autopilot_steps.c.dataset, autopilot_steps.c.id)

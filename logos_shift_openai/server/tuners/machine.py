@@ -10,13 +10,10 @@ a job, under a lease of its own; whoever is killed loses it within two minutes.
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from logos_shift_openai.server.store import leases
-from logos_shift_openai.server.store.database import StoreError
+from logos_shift_openai.server.holding import BusyError, held
 
 from .edition import Edition, EditionError, read_edition
 from .jobs import OPEN, STUCK, TuningJob, find_job, save
@@ -24,7 +21,7 @@ from .problems import without_keys
 from .protocol import AwayError, NotServedError, RefusedError, Task, TunerError, UnsureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from logos_shift_openai.server.store.database import Store
@@ -33,18 +30,12 @@ if TYPE_CHECKING:
 
     TunerFor = Callable[[str, str | None], Tuner]
 
-LEASE_MS: Final = 90_000
-_RENEW_SECONDS: Final = 30.0
 _LOOK_MS: Final = 10_000
 _WAIT_MS: Final = 20_000
 _FIRST_BACKOFF_MS: Final = 5_000
 _LAST_BACKOFF_MS: Final = 300_000
 _MOST_ATTEMPTS: Final = 8  # of starting: then it is said plainly that nothing was started
 _SERVE_MS: Final = 1_800_000  # a model is often not there at once
-
-
-class BusyError(Exception):
-    """Another process works on this job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +79,7 @@ def advance(shop: Workshop, job_id: str, *, look_again: bool = False) -> TuningJ
         BusyError: another process is at it.
         NoJobError: there is none.
     """
-    with _held(shop, job_id):
+    with held(shop.store, f"tuning-{job_id}", shop.holder, shop.now):
         with shop.store.reading() as connection:
             job = find_job(connection, job_id)
         if job.state in STUCK and (look_again or job.cancel):
@@ -264,34 +255,3 @@ def _keep(shop: Workshop, job: TuningJob, **values: Any) -> TuningJob:
 def _current(shop: Workshop, job: TuningJob) -> TuningJob:
     with shop.store.reading() as connection:
         return find_job(connection, job.id)
-
-
-@contextmanager
-def _held(shop: Workshop, job_id: str) -> Iterator[None]:
-    """Hold the job's lease, and renew it in the background: an upload may take long."""
-    name = f"tuning-{job_id}"[:64]
-
-    def acquire() -> leases.Lease | None:
-        with shop.store.writing() as connection:
-            at = shop.now() if connection.dialect.name == "sqlite" else None
-            return leases.acquire(connection, name, shop.holder, LEASE_MS, at)
-
-    lease = acquire()
-    if lease is None:
-        raise BusyError(f"another process works on {job_id}")
-    done = threading.Event()
-
-    def renew() -> None:
-        while not done.wait(_RENEW_SECONDS):
-            with suppress(StoreError):  # the next try may go better; a write of another is noticed by its turn
-                acquire()
-
-    renewing = threading.Thread(target=renew, name=f"{name}-lease", daemon=True)
-    renewing.start()
-    try:
-        yield
-    finally:
-        done.set()
-        renewing.join()
-        with shop.store.writing() as connection:
-            leases.release(connection, lease)

@@ -12,15 +12,16 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from logos_shift_openai.server.holding import BusyError
 from logos_shift_openai.server.store.database import StoreError
 
 from .example_files import keep_index
 from .jobs import NoJobError, due_jobs
-from .machine import BusyError, Workshop, advance
+from .machine import Workshop, advance
 from .named import tuner_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from logos_shift_openai.server.store.database import Store
@@ -32,7 +33,9 @@ _AT_ONCE: Final = 4
 _logger = logging.getLogger("logos_shift_openai.server")
 
 
-def workshop(store: Store, home: Path, holder: str, now: Callable[[], int]) -> Workshop:
+def workshop(
+    store: Store, home: Path, holder: str, now: Callable[[], int], environ: Mapping[str, str] | None = None
+) -> Workshop:
     """Make what the work on jobs needs, with the tuners of this process's environment.
 
     Args:
@@ -40,16 +43,23 @@ def workshop(store: Store, home: Path, holder: str, now: Callable[[], int]) -> W
         home: Where editions lie.
         holder: Names this process among all.
         now: Milliseconds since 1970.
+        environ: Where the tuners' addresses and keys stand; None for this process's own.
     """
 
     def keep(name: str, content: bytes) -> None:
         keep_index(store, home, name, content, now())
 
-    return Workshop(store, home, partial(_named, home, keep), holder, now)
+    return Workshop(store, home, partial(_named, home, keep, environ), holder, now)
 
 
-def _named(home: Path, keep: Callable[[str, bytes], None], name: str, provider: str | None) -> Tuner:
-    return tuner_named(name, provider, home, keep)
+def _named(
+    home: Path,
+    keep: Callable[[str, bytes], None],
+    environ: Mapping[str, str] | None,
+    name: str,
+    provider: str | None,
+) -> Tuner:
+    return tuner_named(name, provider, home, keep, environ)
 
 
 class TuningStep:
