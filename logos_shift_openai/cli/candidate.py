@@ -31,6 +31,7 @@ _SHOWN = 12
 
 @app.command(
     "evaluate",
+    short_help="Ask a candidate what is held out.",
     epilog="Example:\n\n\b\n  logos-shift candidate evaluate --job tune-4f1c0d9a83b2\n"
     "  logos-shift candidate evaluate --edition 6ca15d0b \\\n    --model tiny-base --provider lab --floor 0.9",
 )

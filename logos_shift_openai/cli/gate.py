@@ -100,7 +100,7 @@ def set_gate(
     _say(experiment, {"least": least, "by": by.value}, as_json=as_json)
 
 
-@app.command("off", epilog="Example:\n\n\b\n  logos-shift gate off sales-tiny")
+@app.command("off", short_help="Take every answer again.", epilog="Example:\n\n\b\n  logos-shift gate off sales-tiny")
 def off(ctx: typer.Context, experiment: Key, as_json: Json = False) -> None:
     """Take every answer again; refused while the experiment's rollout is under way."""
     with opened(ctx.obj) as store:
