@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from random import Random
@@ -223,6 +224,7 @@ def test_a_batch_that_commits_late_is_counted(begun: Store) -> None:
         assert kept(begun, POLICY, state) == anew(begun, POLICY, state), (fresh, before)
 
 
+@pytest.mark.skipif(os.environ.get("LOGOS_SHIFT_TEST_PGBOUNCER") == "1", reason="a pooler takes no startup options")
 def test_a_rollout_does_not_begin_while_records_that_knew_of_none_are_taken_in(postgres_url: str) -> None:
     """Else what they say to it would be lost; on SQLite there is one writer anyway."""
     store, hasty = open_store(postgres_url), open_store(f"{postgres_url}?options=-c%20lock_timeout%3D100ms")
