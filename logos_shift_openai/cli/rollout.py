@@ -243,6 +243,8 @@ def _show(found: Shown, *, as_json: bool) -> None:
         told = f"{shadow['asked']} asked, {shadow['failed']} failed, {shadow['compared']} compared{agree}; {spent}"
         rows.append(("shadow", told))
     rows.append(("why", found["why"]))
+    if found.get("offer"):
+        rows.append(("next", found["offer"]))
     table = plain_table()
     table.show_header = False
     table.add_column(style="dim", no_wrap=True)

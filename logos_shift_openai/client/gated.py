@@ -92,7 +92,10 @@ class _Answers:
         passed = gate.passes(sure)
         call.gate = {"passed": passed, **(sure or {})}
         if not passed:
-            # Its own usage stands in no answer: the one that is kept is the baseline's.
+            # What it took stands in no answer: the one that is kept is the baseline's.
+            experiment = call.route.experiment
+            if experiment is not None:
+                call.gate.update(model=experiment.candidate.model, provider=experiment.candidate.provider)
             if self._usage is not None:
                 call.gate["usage"] = self._usage
             reached = "no log-probabilities came" if sure is None else f"{gate.by} {sure[gate.by]:.4g}"

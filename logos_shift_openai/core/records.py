@@ -76,7 +76,7 @@ class CallRecord:
         duration_ms: From the caller's call to its end, milliseconds.
         first_token_ms: The same to the first bytes of a stream.
         gate: Where the candidate has a confidence gate: whether its answer `passed`, how sure it was (`sequence`,
-            `mean`, `least`, probabilities), and the `usage` of an answer that was held back.
+            `mean`, `least`, probabilities), and of an answer that was held back its `model`, `provider` and `usage`.
         shadow_of: Id of the call that this one mirrors to the candidate; nobody got its answer.
         bodies: False where the config asked to leave the bodies behind; of the answer its usage alone is kept then.
         checks: What is known of the answer: `valid`, `refused`, `cut` (see `core.checking`).

@@ -106,7 +106,9 @@ def find_call(connection: Connection, call_id: str) -> Row | None:
 def cost_of(prices: Prices, head: Row) -> float | None:
     """Give what a call cost in dollars; None where its tokens or their price are not known."""
     tokens = (head["tokens_in"], head["tokens_out"], head["tokens_cached"])
-    return prices.cost(head["served_model"] or head["requested_model"], head["served_provider"], head["at"], tokens)
+    model = head["served_model"] or head["requested_model"]
+    answered = prices.cost(model, head["served_provider"], head["at"], tokens)
+    return prices.cost_of_both(answered, head.get("gate"), head["at"])
 
 
 def calls_since(connection: Connection, cursor: Cursor) -> list[Row]:

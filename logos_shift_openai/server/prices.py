@@ -78,6 +78,24 @@ class Prices:
             return _reckoned(model, provider, at // _DAY, (read, written or 0, cached or 0))
         return price.cost(read, written or 0, cached or 0)
 
+    def cost_held_back(self, gate: Mapping[str, Any] | None, at: int) -> float | None:
+        """Give what an answer cost that a confidence gate held back; 0 where none was, None where it is not known.
+
+        Args:
+            gate: As it stands in a call's record.
+            at: Milliseconds since 1970.
+        """
+        if gate is None or gate["passed"] or not gate.get("model"):
+            return 0.0
+        usage = gate.get("usage") or {}
+        tokens = (usage.get("prompt_tokens"), usage.get("completion_tokens"), None)
+        return self.cost(gate["model"], gate.get("provider"), at, tokens)
+
+    def cost_of_both(self, answered: float | None, gate: Mapping[str, Any] | None, at: int) -> float | None:
+        """Add to the cost of the answer that was given that of one that was held back; None where one is not known."""
+        held_back = self.cost_held_back(gate, at)
+        return None if answered is None or held_back is None else answered + held_back
+
 
 def read_prices(connection: Connection) -> Prices:
     """Read the user's own prices out of a store.

@@ -48,6 +48,7 @@ def rollout_json(connection: Connection, one: Rollout, config: Config) -> dict[s
         "harm_needed": -math.log(one.policy.alpha),
         "trail": list(one.trail),
         "shadow": shadow_totals(connection, one.experiment),
+        "offer": _offer(one, told[0]["event"]),
         "warnings": [*warnings_of(config, one.experiment), *_guards(connection, one.experiment, config)],
         "policy": one.policy.to_json(),
         "state": one.state.to_json(),
@@ -60,3 +61,13 @@ def _guards(connection: Connection, key: str, config: Config) -> list[str]:
     own = replace(config, experiments=tuple(each for each in config.experiments if each.key == key))
     ending = [each.words for each in retiring(connection, own, now)]
     return ending + [each.words for each in drifts(connection, own, now) if each.much]
+
+
+def _offer(one: Rollout, event: str | None) -> str | None:
+    """Say what may still be had of a candidate that was worse."""
+    if one.state.phase != "rolled_back" or event != "harm":
+        return None
+    return (
+        f"where it is sure of its answers it may still serve: `logos-shift gate choose {one.experiment}` finds that "
+        "part of the calls, and a new rollout proves it"
+    )

@@ -46,3 +46,27 @@ def test_a_provider_that_nobody_knows_has_no_prices(cli: Any, home: Any) -> None
     assert cli("prices", "list", "gpt-4o-mini", "--json").json["gpt-4o-mini"]["input"] > 0
     assert "is not known" in cli("prices", "list", "gpt-4o-mini", "--provider", "my-own-box").err
     assert cli("prices", "set", "m", "--input", "9999999", "--output", "1").code == 1
+
+
+@pytest.mark.parametrize(
+    ("gate", "cost"),
+    [
+        (None, 0.2),
+        ({"passed": True, "mean": 0.9}, 0.2),
+        ({"passed": False}, 0.2),  # it was not even asked
+        (
+            {"passed": False, "model": "cheap", "usage": {"prompt_tokens": 1_000_000, "completion_tokens": 2_000_000}},
+            0.2 + 0.01 + 0.04,
+        ),
+        ({"passed": False, "model": "cheap"}, None),  # a stream that told no usage
+        ({"passed": False, "model": "of no price", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}, None),
+    ],
+)
+def test_an_answer_that_a_gate_held_back_is_paid_for(cli: Any, home: Any, gate: Any, cost: float | None) -> None:
+    """Both calls are counted, and what is not known of one of them is not guessed."""
+    attempts = (Attempt("baseline", "tiny:ft-1", None, ok=True, duration_ms=1.0),)
+    home.spool(home.call(id="one", requested_model="tiny:ft-1", attempts=attempts, response=USAGE, gate=gate))
+    cli("prices", "set", "tiny:*", "--input", "0.1", "--output", "1")
+    cli("prices", "set", "cheap", "--input", "0.01", "--output", "0.02")
+    found = cli("calls", "show", "one", "--json").json["cost"]
+    assert found is None if cost is None else found == pytest.approx(cost)

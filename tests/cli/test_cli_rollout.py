@@ -62,6 +62,8 @@ def test_a_candidate_that_fails_is_out_by_the_next_command(cli: Any, home: Any) 
     shown = cli("rollout", "status", "x").out
     assert "errors" in shown
     assert "candidate 0.0000" in shown
+    assert "logos-shift gate choose x" in found["offer"]
+    assert "gate choose x" in " ".join(shown.split())
 
 
 def test_a_recount_is_held_against_the_counts_that_are_kept(cli: Any, home: Any) -> None:

@@ -74,6 +74,7 @@ def test_unsure_answer_is_the_baselines(provider, home, chances, fallback):
     record = records(home)[-1]
     assert (record["assigned"], record["served"], record["gate"]["passed"]) == ("candidate", "baseline", False)
     assert record["gate"]["usage"] == {"prompt_tokens": 3, "completion_tokens": 2}
+    assert (record["gate"]["model"], record["gate"]["provider"]) == ("cheap", None)
     assert [one["error"] and one["error"]["type"] for one in record["attempts"]] == ["NotSureError", None]
     assert record.get("error") is None
 

@@ -78,6 +78,7 @@ class RolloutShown(msgspec.Struct):
     harm_needed: float
     trail: list[dict[str, Any]]
     shadow: dict[str, Any] | None
+    offer: str | None
     warnings: list[str]
     policy: dict[str, Any]
     state: dict[str, Any]

@@ -64,6 +64,8 @@ class GateSaid(Struct, omit_defaults=True):
     sequence: Chance | None = None
     mean: Chance | None = None
     least: Chance | None = None
+    model: str | None = None
+    provider: str | None = None
     usage: dict[str, int] | None = None
 
 
