@@ -50,6 +50,11 @@ def pages(call_id: str) -> dict[str, str]:
         "calls with feedback": "/calls?feedback=failure",
         "calls by their cost, of which none fits": "/calls?dearer=5",
         "a call": f"/calls/{call_id}",
+        "experiments": "/experiments",
+        "an experiment": "/experiments/sales",
+        "datasets": "/datasets",
+        "a dataset": "/datasets/dataset-3",
+        "tuning": "/tuning",
         "settings": "/settings",
     }
 

@@ -7,12 +7,15 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from logos_shift_openai.core.ids import uuid7
+from logos_shift_openai.core.policy import policy_from
 from logos_shift_openai.core.prices import Price
 from logos_shift_openai.core.records import Attempt, CallRecord, FeedbackRecord, call_line, feedback_line
 from logos_shift_openai.lab.data import rows
+from logos_shift_openai.server.experiments import Plan
 from logos_shift_openai.server.fold import settle
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.prices import keep_prices
+from logos_shift_openai.server.rollouts import begin_rollout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +39,8 @@ def fill(store: Store, calls: int, now: int) -> None:
     while batch := [line for _, line in zip(range(_BATCH), lines, strict=False)]:
         ingest(store, batch, now)
     settle(store, now)
+    plan = Plan("sales", ("gpt-6.1-sol",), "gpt-6.1-mini", None, "dataset-0")
+    begin_rollout(store, "sales", policy_from({"step_seconds": 0}), now, plan=plan)
     with store.writing() as connection:
         keep_prices(connection, {"gpt-6.1-sol": Price(10.0, 30.0), "gpt-6.1-mini": Price(0.4, 1.6)})
 

@@ -94,7 +94,7 @@ class Visitor:
         return self.page
 
     def settled(self):
-        self.page.wait_for_selector("main:not([aria-busy])")
+        self.page.wait_for_selector("main:not([aria-busy]):not(:has([aria-busy]))")
 
     def shoot(self, name):
         if SHOTS:

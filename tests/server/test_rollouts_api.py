@@ -202,6 +202,7 @@ def test_where_programs_follow_a_file_the_rollout_is_in_the_file(serve, tmp_path
     assert begin(server, policy={"ladder": [500, 10000]}).json()["share"] == 500
     written = json.loads((home / "config.json").read_text())["experiments"][0]
     assert (written["key"], written["share"], written["candidate"]["model"]) == ("e", 500, "small")
+    assert share(server) == 500
     assert server.ask("POST", f"{AT}/pause").json()["phase"] == "paused"
     assert server.ask("POST", f"{AT}/rollback").json()["share"] == 0
     assert json.loads((home / "config.json").read_text())["experiments"][0]["share"] == 0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .choosing import Choice
 
-MOST: Final = 2_000
+MOST: Final = 1_000
 _EXAMPLES: Final = 8
 
 

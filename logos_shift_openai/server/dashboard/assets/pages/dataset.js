@@ -3,7 +3,7 @@
 
 import { get, query, send } from "../api.js";
 import { asked as turns } from "../conversation.js";
-import { h } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { count, moment, percent } from "../format.js";
 import { badge, card, choice, figure, figures, heading, labelled, note, say, table } from "../parts.js";
 import { editions } from "./editions.js";
@@ -23,32 +23,39 @@ export function wanted(name, asked) {
   return found;
 }
 
-export async function load({ name, query: asked }) {
-  const looking = send("POST", "/v1/datasets/preview", wanted(name, asked)).catch((error) => {
-    if (error.status === 401) throw error;
-    return { fault: error.message };
-  });
-  const [looked, cut] = await Promise.all([looking, get(`/v1/editions${query({ dataset: name })}`)]);
-  return { name, looked, cut };
+export async function load({ name }) {
+  return { name, cut: await get(`/v1/editions${query({ dataset: name })}`) };
 }
 
-export function render({ name, looked, cut }, context) {
+export function render({ name, cut }, context) {
+  const place = h("div", { class: "page", "aria-live": "polite", "aria-busy": "true" }, h("p", { class: "muted" }, "Looking through the latest calls…"));
+  look(name, context.params.query, place);
   return h(
     "div",
     { class: "page" },
     h("p", { class: "back" }, h("a", { href: "/datasets" }, "← Datasets")),
     heading(name, h("a", { href: `/calls?dataset=${encodeURIComponent(name)}` }, "its calls")),
-    choosing(name, context, looked),
-    looked.fault ? note("bad", looked.fault) : result(looked),
+    choosing(name, context),
+    place,
     cut.editions.length ? card("Editions of it", editions(cut.editions, context)) : null,
   );
 }
 
-function choosing(name, context, looked) {
+// It takes a moment, in which all else is there already.
+async function look(name, asked, place) {
+  try {
+    fill(place, result(await send("POST", "/v1/datasets/preview", wanted(name, asked))));
+  } catch (error) {
+    fill(place, note("bad", error.message));
+  }
+  place.removeAttribute("aria-busy");
+}
+
+function choosing(name, context) {
   const asked = context.params.query;
   const number = (field, placeholder, most) => h("input", { name: field, type: "number", min: 0, max: most, step: "any", value: asked[field], placeholder });
   const text = (field, placeholder) => h("input", { name: field, value: asked[field], placeholder, autocomplete: "off", maxlength: 512, spellcheck: "false" });
-  const look = (event) => {
+  const choose = (event) => {
     event.preventDefault();
     const values = Object.fromEntries([...new FormData(event.target)].map(([field, value]) => [field, value.trim()]));
     location.assign(`/datasets/${encodeURIComponent(name)}${query(values)}`);
@@ -70,7 +77,7 @@ function choosing(name, context, looked) {
   const finer = ["model", "fingerprint", "per_answer", "limit", "near", "conversation", "prune_constant"];
   return h(
     "form",
-    { class: "filters", "aria-label": "What is chosen", on: { submit: look } },
+    { class: "filters", "aria-label": "What is chosen", on: { submit: choose } },
     labelled("Kind", choice("kind", [["", "chats"], ["preference", "preferences"]], asked.kind)),
     labelled("Feedback", choice("feedback", [["", "no failures"], ["success", "successes alone"], ["any", "whatever it was"]], asked.feedback)),
     labelled("Answers", choice("answers", [["", "the baseline's"], ["any", "a candidate's too"]], asked.answers)),
@@ -92,7 +99,7 @@ function choosing(name, context, looked) {
         labelled("Constant system text", choice("prune_constant", [["", "stays"], ["true", "is left out"]], asked.prune_constant)),
       ),
     ),
-    h("div", { class: "act across" }, h("button", { type: "submit", class: "main" }, "Look"), context.session?.scope === "admin" && looked.train ? make : null),
+    h("div", { class: "act across" }, h("button", { type: "submit", class: "main" }, "Look"), context.session?.scope === "admin" ? make : null),
   );
 }
 
@@ -111,9 +118,7 @@ function result(looked) {
     { name: "What would change it", cell: (one) => h("span", { class: "muted" }, here(one.step)) },
   ];
   const redacted = Object.entries(looked.redacted);
-  return h(
-    "div",
-    { class: "page", "data-looked": true },
+  return [
     figures(
       figure("Calls looked at", count(looked.read), looked.since === null ? "all there are" : `the latest, since ${moment(looked.since)}; a build takes all`),
       figure("To train on", count(looked.train), `${part(looked.train)} of the calls`, looked.train ? "good" : "bad"),
@@ -124,7 +129,7 @@ function result(looked) {
     left ? card(`What is left out: ${count(left)}`, table("Calls that are left out, by reason", columns, looked.left_out)) : null,
     redacted.length ? card("Redacted again", h("p", null, redacted.map(([rule, times]) => [badge(`${rule} ${count(times)}`, "info"), " "]))) : null,
     looked.examples.length ? card("Examples", h("div", { class: "stack" }, looked.examples.map((one, place) => h("details", { open: place === 0 }, h("summary", null, `Example ${place + 1}`), h("div", { class: "stack" }, turnsOf(one)))))) : null,
-  );
+  ];
 }
 
 function turnsOf(example) {
