@@ -153,5 +153,5 @@ def _print(
     out.print(table)
     out.print(f"\n{seconds:.0f} s in all. {LARGE} is a script, {SMALL} a small text classifier and")
     out.print("no language model, and the prices are made up. Look around:")
-    for command in (f"autopilot history {DATASET}", f"rollout history {key}", "stats", "calls list"):
+    for command in (f"autopilot history {DATASET}", f"rollout history {key}", "stats", "ui"):
         out.print(f"  logos-shift --home {place.home} {command}", soft_wrap=True)
