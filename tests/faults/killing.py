@@ -10,10 +10,7 @@ import threading
 import time
 from random import Random
 
-import pytest
 import requests
-
-pytest.importorskip("uvicorn")
 from served_faults import ServerProcess, check_whole, ids, kept, make_batches
 
 from logos_shift_openai.server.fold import settle
@@ -58,11 +55,13 @@ class Round:
             thread.join()
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-def test_what_was_answered_is_there_once_whenever_the_server_is_killed(engine, request, tmp_path):
-    """Batches without an answer are sent again to the next process, those with one never."""
-    url = request.getfixturevalue("postgres_url") if engine == "postgresql" else None
-    home = tmp_path / "home"
+def check_killed(home, url=None):
+    """Kill the server at random points; batches without an answer are sent again to the next process, others never.
+
+    Args:
+        home: A folder for the server.
+        url: Of a PostgreSQL; None for the SQLite store of the home folder.
+    """
     dice = Random(20)
     batches = make_batches(KILLS * BATCHES_A_KILL, seed=21)
     waiting = list(range(len(batches)))
@@ -88,13 +87,13 @@ def test_what_was_answered_is_there_once_whenever_the_server_is_killed(engine, r
         assert server.end() == 0
     finally:
         server.kill()
-    print(f"{engine}: {KILLS} kills, {cut} batches without an answer, {seen} records of them committed all the same")
+    print(f"{KILLS} kills, {cut} batches without an answer, {seen} records of them committed all the same")
     assert cut
     assert "Traceback" not in server.log.read_text()
     store = open_store(url or home / "store.sqlite3")
     try:
         assert kept(store) == ids(batches)
-        if engine == "sqlite":
+        if url is None:
             check_whole(store)
         settle(store, time.time_ns() // 1_000_000)
         check_whole(store)
