@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 START = ["rollout", "start", "x", "--model", "big", "--candidate", "tiny", "--unit", "call"]
 DRAWN = ("revision", "started", "updated", "seen", "since", "at", "id", "config_version", "centres")
-LOOKED = ("look", "trail")
+LOOKED = ("look", "trail", "sides")  # of a look: a server takes one by itself, whenever it comes to it
 ROWS = ("success", "errors", "harm", "next step")
 
 
@@ -48,7 +48,7 @@ def everywhere(cli: Any, server: Process, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def steady(value: Any) -> Any:
-    """Leave out what the clock and the dice give, and how often a server has looked by itself in the meantime."""
+    """Leave out what the clock and the dice give, and what a look between two commands gives."""
     if isinstance(value, dict):
         return {name: steady(one) for name, one in value.items() if name not in (*DRAWN, *LOOKED)}
     return [steady(one) for one in value] if isinstance(value, list) else value
