@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from logos_shift_openai.core.examples import with_examples
 from logos_shift_openai.core.flow import BASELINE, Outcome, Try
 
-from .call import Call, changed, described, encode, tag
+from .call import WRITERS, Call, changed, described, encode, tag
 from .endpoints import copied
 from .gated import gated
 from .guard import guarded
@@ -51,7 +51,10 @@ def drive(
     """
     attempt = BASELINE if call.flow is None else guarded(call.runtime, next, call.flow) or BASELINE
     while True:
-        attempt, send, sent = _prepared(call, attempt, shift, plain, options, False, (cast_to, args, kwargs))
+        if attempt.variant == "candidate":
+            attempt, send, sent = _prepared(call, attempt, shift, plain, options, False, (cast_to, args, kwargs))
+        else:
+            send, sent = plain, _for_baseline(call, options)
         since = _clock()
         try:
             answer = send(cast_to, sent, *args, **kwargs)
@@ -74,7 +77,10 @@ async def drive_async(
     """Make the attempts of a call, asynchronously; see `drive`."""
     attempt = BASELINE if call.flow is None else guarded(call.runtime, next, call.flow) or BASELINE
     while True:
-        attempt, send, sent = _prepared(call, attempt, shift, plain, options, True, (cast_to, args, kwargs))
+        if attempt.variant == "candidate":
+            attempt, send, sent = _prepared(call, attempt, shift, plain, options, True, (cast_to, args, kwargs))
+        else:
+            send, sent = plain, _for_baseline(call, options)
         since = _clock()
         try:
             answer = await send(cast_to, sent, *args, **kwargs)
@@ -94,19 +100,22 @@ async def drive_async(
 def _prepared(
     call: Call, attempt: Try, shift: LogosShift, plain: Callable[..., Any], options: Any, in_loop: bool, rest: Any
 ) -> tuple[Try, Callable[..., Any], Any]:
-    """Choose the client and make the options of one attempt; the caller's options stay as they are.
+    """Choose the client and make the options of an attempt at the candidate; the caller's options stay as they are.
 
     An attempt at the candidate that cannot even be prepared becomes one at the baseline.
     """
-    if attempt.variant == "candidate":
-        ready = guarded(call.runtime, _for_candidate, call, shift, plain, options, in_loop, rest)
-        if ready is not None:
-            return attempt, *ready
-        call.flow = call.resend = None
-        guarded(call.runtime, call.held_back, "the attempt could not be prepared")
+    ready = guarded(call.runtime, _for_candidate, call, shift, plain, options, in_loop, rest)
+    if ready is not None:
+        return attempt, *ready
+    call.flow = call.resend = None
+    guarded(call.runtime, call.held_back, "the attempt could not be prepared")
+    return BASELINE, plain, _for_baseline(call, options)
+
+
+def _for_baseline(call: Call, options: Any) -> Any:
     sent = copied(options)
     sent.__dict__["post_parser"] = _parser(call, options.post_parser)  # what an assignment does, without its checks
-    return BASELINE, plain, sent
+    return sent
 
 
 def _for_candidate(
@@ -244,6 +253,10 @@ def _judge(endpoint: str, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _note(call: Call, parsed: Any) -> None:
+    if type(parsed) in WRITERS:
+        parsed.__dict__["logos_shift_id"] = call.id  # what `tag` does, without its price
+        call.snapshot_answer(parsed)
+        return
     tag(parsed, call.id)
     if isinstance(parsed, _STREAMS):
         adopt(call, parsed)
@@ -258,7 +271,9 @@ def _answered(call: Call, attempt: Try, since: float, answer: Any) -> None:
         call.trying = (attempt.variant, model, since)
         return
     call.attempt_ended(attempt.variant, model, since, None)
-    response = None if isinstance(answer, BaseModel) else getattr(answer, "http_response", None)
+    response = (
+        None if type(answer) in WRITERS or isinstance(answer, BaseModel) else getattr(answer, "http_response", None)
+    )
     if response is None:
         call.end()
         return

@@ -18,6 +18,7 @@ from pydantic_core import to_json
 from logos_shift_openai.core.body_sampling import keeps_bodies, usage_alone
 from logos_shift_openai.core.config import Sampling
 from logos_shift_openai.core.folding import fold
+from logos_shift_openai.core.ids import unix_ms
 from logos_shift_openai.core.records import Attempt, CallError, CallRecord, FeedbackRecord, call_line, feedback_line
 from logos_shift_openai.core.redaction import Cleaned, Redaction, clean
 from logos_shift_openai.core.routing import Route
@@ -101,7 +102,7 @@ class Encoder:
         route = call.route
         record = CallRecord(
             id=call.id,
-            at=int(call.at * 1000),
+            at=unix_ms(call.id),
             endpoint=call.endpoint,
             request=asked.body,
             response=None if answered is None else answered.body,

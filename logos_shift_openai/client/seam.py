@@ -11,6 +11,8 @@ import copy as copying
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from openai import NotGiven
+
 from logos_shift_openai.core.flow import flow
 from logos_shift_openai.core.routing import (
     NO_CONFIG,
@@ -19,6 +21,7 @@ from logos_shift_openai.core.routing import (
     ROUTING_OFF,
     Route,
     Units,
+    made,
     route,
 )
 
@@ -96,7 +99,7 @@ def begin(client: Any, options: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Ca
     shift: LogosShift = client._logos_shift  # noqa: SLF001 - the mixin's own
     said = client._logos_shift_said  # noqa: SLF001
     given = options.headers
-    if given and isinstance(given, Mapping):
+    if given.__class__ is not NotGiven and given and isinstance(given, Mapping):
         for name in given:
             if is_ours(name):
                 said = guarded(shift.runtime, _said, given, said) or said
@@ -104,7 +107,7 @@ def begin(client: Any, options: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Ca
                 options.headers = {name: value for name, value in given.items() if not is_ours(name)}
                 break
     endpoint = ENDPOINT_OF_URL.get(options.url)
-    if endpoint is None or options.method.lower() != "post":
+    if endpoint is None or (options.method != "post" and options.method.lower() != "post"):
         return options, None
     try:  # as `guarded` does, without its price
         return options, _begun(shift, client, options, endpoint, said, bool(kwargs.get("stream")))
@@ -183,19 +186,19 @@ def _route(
     config = shift.runtime.config
     if config is None or not config.experiments:
         return NO_CONFIG
+    conversation = context.conversation_id
+    if not conversation and endpoint == "responses":
+        conversation = conversation_of(body)
     found = route(
         config,
-        dataset=dataset,
-        model=model,
-        units=Units(
-            call_id,
-            context.user_id or user_of(body),
-            context.conversation_id or (conversation_of(body) if endpoint == "responses" else None),
-        ),
-        endpoint=endpoint,
-        providers=settings.providers,
-        force=settings.force_variant,
-        fingerprint=lambda: shift.runtime.prompts.fingerprint(body),
+        dataset,
+        model,
+        made(Units, (call_id, context.user_id or user_of(body), conversation)),
+        endpoint,
+        settings.providers,
+        settings.force_variant,
+        shift.runtime.prompts.fingerprint,
+        body,
     )
     if found.reason is PROMPT_CHANGED:
         shift.runtime.counters.add("prompt_changed")

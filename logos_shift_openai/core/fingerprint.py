@@ -98,7 +98,7 @@ def _first_said(request: dict[str, Any]) -> list[str]:
 
 
 def _all_said(request: dict[str, Any]) -> list[str]:
-    said = [f"{one.get('role')}\x00{_whole(one)}" for one in _messages(request)]
+    said = [f"{_role(one)}\x00{_whole(one)}" for one in _messages(request)]
     if said and request.get("previous_response_id"):
         said.append(_encode(request["previous_response_id"]))
     return said
@@ -113,6 +113,11 @@ def _messages(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         elif isinstance(said, list):
             for one in said:
                 yield one if isinstance(one, dict) else {"role": "user", "content": one}
+
+
+def _role(message: dict[str, Any]) -> str:
+    role = message.get("role")
+    return role if isinstance(role, str) else _encode(role)
 
 
 def _spoken(message: dict[str, Any]) -> str:

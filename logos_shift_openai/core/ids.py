@@ -22,8 +22,8 @@ def uuid7(unix_ms: int, entropy: bytes) -> str:
     Returns:
         The lower-case text form, 36 characters.
     """
-    time, tail = "%012x" % (unix_ms & 0xFFFFFFFFFFFF), entropy.hex()
-    return f"{time[:8]}-{time[8:]}-7{tail[1:4]}-{_VARIANT[tail[4]]}{tail[5:8]}-{tail[8:20]}"
+    text = ((unix_ms & 0xFFFFFFFFFFFF).to_bytes(6, "big") + entropy).hex()
+    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 0b11] for digit in "0123456789abcdef"}  # its two upper bits are 10

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from logos_shift_openai.core.fingerprint import conversation_hash, prompt_fingerprint, question_hash
@@ -86,6 +86,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["messages", "input", "prompt", "tools", "text"]), JSON))
+@example({"messages": [{"role": {"role": None, "content": None}}]})
 def test_the_order_of_keys_is_nothing(request_):
     turned = json.loads(json.dumps(request_, sort_keys=True))
     assert [hashed(turned) for hashed in HASHES] == [hashed(request_) for hashed in HASHES]

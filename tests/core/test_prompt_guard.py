@@ -25,7 +25,7 @@ def config(prompts):
 )
 def test_only_known_prompts_go_to_the_candidate(prompts, fingerprint, served):
     """Others are outside of both arms, and the reason says what helps."""
-    found = route(config(prompts), dataset="d", model="m", units=Units("c"), fingerprint=lambda: fingerprint)
+    found = route(config(prompts), dataset="d", model="m", units=Units("c"), fingerprint=lambda _: fingerprint)
     assert found.use_candidate is served
     assert found.assigned == ("candidate" if served else None)
     assert served or (found.why == "the prompt changed since the candidate was tuned: retrain" and found.experiment)

@@ -279,7 +279,7 @@ RAISES = [
     "call.Call.held_back",
     "call.Call.fail",
     "call.Call.end",
-    "call.encode",
+    "call.to_json",
     "drive._for_candidate",
     "drive._answered",
     "drive._failed",
