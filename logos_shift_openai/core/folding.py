@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import sse
 from .folding_chat import ChatFold
@@ -86,22 +86,23 @@ def fold(endpoint: str, raw: bytes, delivered: int | None = None, *, choices: in
         return Folded(None, complete=False, provider_id=None, error=None, events=0)
     state: Fold = kind()
     readable, error, at = True, None, 0
-    events = sse.events(raw)
-    end = next((index for index, (_, data) in enumerate(events) if data.startswith("[DONE]")), len(events))
+    datas, names = sse.events(raw)
+    end = _end(datas)
     last = end if delivered is None else min(end, delivered)
     while at < last:
-        name, text = events[at]
+        name, text = "" if names is None else names[at], datas[at]
         data = _read(text)
         error = _error(name, text, data)
         if error is not None:
             break
         at += 1
         readable = data is not None and _taken(state, data, name) and readable
-        run = run_of(text, data) if data is not None and endpoint == "chat.completions" else None
-        if run is not None:
-            at = run.take_from(events, at, last)
-            readable = _taken_run(state, run) and readable
-    for _name, text in events[last:end] if error is None else ():
+        if data is not None and names is None and endpoint == "chat.completions":
+            run = run_of(text, data)
+            if run is not None:
+                at = run.take_from(datas, at, last)
+                readable = _taken_run(state, run) and readable
+    for text in datas[last:end] if error is None else ():
         late = _read(text) if '"usage"' in text else None
         if late is not None:
             state.usage(late)
@@ -110,6 +111,18 @@ def fold(endpoint: str, raw: bytes, delivered: int | None = None, *, choices: in
     complete = readable and body is not None and error is None and state.finished(choices)
     provider_id = body.get("id") if body else None
     return Folded(body, complete, provider_id if isinstance(provider_id, str) and provider_id else None, error, at)
+
+
+_DONE: Final = "[DONE]"
+_BEHIND_DONE: Final = "[DONE^"  # whatever begins with `_DONE` sorts before it, and every JSON object behind it
+
+
+def _end(datas: list[str]) -> int:
+    """Find the first `[DONE]`, which mostly is the last event."""
+    last = len(datas) - 1
+    if last > 0 and datas[last] == _DONE and min(datas[:last]) > _BEHIND_DONE:
+        return last
+    return next((index for index, data in enumerate(datas) if data.startswith(_DONE)), len(datas))
 
 
 def _number(text: str) -> float | None:
@@ -138,8 +151,9 @@ def _taken(state: Fold, data: Object, name: str) -> bool:
 
 
 def _taken_run(state: Fold, run: Run) -> bool:
-    chunks = [_read(chunk) for chunk in run.chunks()]
-    return all([chunk is not None and _taken(state, chunk, "") for chunk in chunks])  # noqa: C419 - each is taken
+    chunk = run.chunk()
+    data = None if chunk is None else _read(chunk)
+    return chunk is None or (data is not None and _taken(state, data, ""))
 
 
 def _result(state: Fold) -> Object | None:

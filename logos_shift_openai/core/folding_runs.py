@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 _KEY = re.compile(r'"content":\s*')
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _NOISE = re.compile(r',\s*"obfuscation":\s*"[^"\\]*"')  # differs from chunk to chunk and is dropped by the fold anyway
+_NOISY = '"obfuscation":'
 _WINDOW = 256  # events looked at together: a run that soon ends costs no look at all the rest
-_COMMA = ",\n"
 
 
 class Run:
-    """What chunks of one run begin and end with, and the texts between, as they stand in JSON."""
+    """What chunks of one run begin and end with, as it stands in JSON, and the texts between, read."""
 
     __slots__ = ("head", "tail", "texts")
 
@@ -33,11 +33,11 @@ class Run:
         self.tail = tail
         self.texts: list[str] = []
 
-    def take_from(self, events: Sequence[tuple[str, str]], start: int, stop: int) -> int:
+    def take_from(self, datas: Sequence[str], start: int, stop: int) -> int:
         """Take events into the run as long as they are of it.
 
         Args:
-            events: names and data.
+            datas: their data.
             start: index of the first one that may be.
             stop: index behind the last one that may be.
 
@@ -46,7 +46,7 @@ class Run:
         """
         at = start
         while at < stop:
-            window = self._window(events, at, min(at + _WINDOW, stop))
+            window = self._window(datas, at, min(at + _WINDOW, stop))
             texts = self._all_of(window)
             if texts is None:
                 texts = self._first_of(window)
@@ -56,57 +56,61 @@ class Run:
                 break
         return at
 
-    def _window(self, events: Sequence[tuple[str, str]], start: int, stop: int) -> list[str]:
+    def _window(self, datas: Sequence[str], start: int, stop: int) -> list[str]:
         """Give the data of some events, without those at their end that are not of the run."""
-        while stop > start and not self._frames(quiet(events[stop - 1][1])):
+        while stop > start and not self._frames(quiet(datas[stop - 1])):
             stop -= 1
-        names, found = zip(*events[start:stop], strict=True) if stop > start else ((), ())
-        if any(names):
-            found = found[: next(index for index, name in enumerate(names) if name)]
-        return [quiet(data) for data in found]
+        return list(datas[start:stop])
 
     def _frames(self, data: str) -> bool:
         return data.startswith(self.head) and data.endswith(self.tail)
 
     def _all_of(self, window: list[str]) -> list[str] | None:
-        """Give the texts where every event is of the run, which is the common case and looked at as a whole."""
-        skip, rest = len(self.head), len(self.tail)
-        texts = [data[skip : len(data) - rest] for data in window]
-        if self.head + f"{self.tail}\n{self.head}".join(texts) + self.tail != "\n".join(window):
+        """Give the texts where every event is of the run, which is the common case and looked at as a whole.
+
+        Every step goes through all events in compiled code, but for one; to split by what stands between takes longer.
+        """
+        whole = "\n".join(window)
+        if _NOISY in whole:
+            whole = _NOISE.sub("", whole)
+            count = len(window)
+            window = whole.split("\n")
+            if len(window) != count:
+                return None
+        skip, rest = len(self.head), -len(self.tail)
+        texts = [data[skip:rest] for data in window]
+        if self.head + f"{self.tail}\n{self.head}".join(texts) + self.tail != whole:
             return None
         try:  # no JSON string goes on over a line end, so each text is by itself what they are together
-            said = json.loads(f"[{_COMMA.join(texts)}]")
+            said: list[str] = json.loads(f"[{_COMMA.join(texts)}]")
         except ValueError:
             return None
-        return texts if len(said) == len(texts) and set(map(type, said)) == {str} else None
+        return said if len(said) == len(texts) and set(map(type, said)) == {str} else None
 
     def _first_of(self, window: list[str]) -> list[str]:
         """Give the texts of as many events as are of the run, one by one."""
         texts: list[str] = []
-        for data in window:
+        for data in map(quiet, window):
             text = data[len(self.head) : len(data) - len(self.tail)]
             if not self._frames(data) or _STRING.fullmatch(text) is None:
                 break
-            texts.append(text)
+            try:
+                texts.append(json.loads(text))
+            except ValueError:
+                break
         return texts
 
-    def chunks(self) -> list[str]:
-        """Give what was taken as one chunk, or chunk by chunk where the texts cannot be read together."""
-        if not self.texts:
-            return []
-        try:
-            whole = "".join(json.loads(f"[{','.join(self.texts)}]"))
-        except ValueError:
-            found = [f"{self.head}{text}{self.tail}" for text in self.texts]
-        else:
-            found = [f"{self.head}{json.dumps(whole)}{self.tail}"]
-        self.texts = []
-        return found
+    def chunk(self) -> str | None:
+        """Give what was taken as one chunk; None where nothing was."""
+        return f"{self.head}{json.dumps(''.join(self.texts))}{self.tail}" if self.texts else None
+
+
+_COMMA = ",\n"
 
 
 def quiet(data: str) -> str:
     """Leave out of a chunk what is nothing but padding against eavesdroppers."""
-    return _NOISE.sub("", data, 1) if '"obfuscation":' in data else data
+    return _NOISE.sub("", data) if _NOISY in data else data
 
 
 def run_of(data: str, event: Object) -> Run | None:
@@ -117,9 +121,11 @@ def run_of(data: str, event: Object) -> Run | None:
         event: what it says.
 
     Returns:
-        The run, None where the chunk holds more than one piece of content.
+        The run, None where the chunk holds more than one piece of content, or goes over several lines.
     """
     data = quiet(data)
+    if "\n" in data:
+        return None
     choices = event.get("choices")
     keys = list(_KEY.finditer(data))
     if len(keys) != 1 or not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):

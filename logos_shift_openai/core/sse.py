@@ -6,17 +6,28 @@ long as the blank line behind it has not come.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 _BOM = b"\xef\xbb\xbf"
 
 
-def events(raw: bytes) -> list[tuple[str, str]]:
+class Events(NamedTuple):
+    """The events of a stream, in order.
+
+    Args:
+        datas: The data lines of each, joined by line ends.
+        names: The name of each, empty where the stream gave none; None where it gave none to any.
+    """
+
+    datas: list[str]
+    names: list[str] | None = None
+
+
+def events(raw: bytes) -> Events:
     """Read a stream as far as it has come.
 
     Args:
         raw: the bytes, cut anywhere; lines end in LF, CR or CRLF; bytes that are no UTF-8 become U+FFFD.
-
-    Returns:
-        The events in order: the name of each, empty where the stream gave none, and its data lines joined by line ends.
     """
     raw = raw.removeprefix(_BOM)
     if b"\r" in raw:
@@ -26,20 +37,16 @@ def events(raw: bytes) -> list[tuple[str, str]]:
     if plain.startswith("data: "):
         datas = plain[6:].split("\n\ndata: ")
         if plain.count("\n") == 2 * (len(datas) - 1):  # a line of data each
-            return [("", data) for data in datas]
+            return Events(datas)
     *blocks, _unfinished = text.split("\n\n")
-    found: list[tuple[str, str]] = []
-    for block in blocks:
-        if block.startswith("data: ") and "\n" not in block:
-            found.append(("", block[6:]))
-        else:
-            event = _event(block)
-            if event is not None:
-                found.append(event)
-    return found
+    found = [event for event in map(_event, blocks) if event is not None]
+    names = [name for name, _ in found]
+    return Events([data for _, data in found], names if any(names) else None)
 
 
 def _event(block: str) -> tuple[str, str] | None:
+    if block.startswith("data: ") and "\n" not in block:
+        return "", block[6:]
     name = ""
     data: list[str] = []
     for line in block.split("\n"):

@@ -45,6 +45,7 @@ deltas = st.one_of(
     texts.map(lambda text: chunk({"role": "assistant", "content": text})),
     st.just(chunk({}, "stop")),
     st.just(chunk({"content": '","obfuscation":"'}, usage=None)),
+    st.just(chunk({"content": "[DONE]"})),
 )
 
 
@@ -54,6 +55,17 @@ def test_runs_change_nothing(events, ascii_only, delivered, cut):
     raw = sse(*events, ascii_only=ascii_only)
     raw = raw[: len(raw) - cut]
     assert fold("chat.completions", raw, delivered) == one_by_one(raw, delivered)
+
+
+@given(st.lists(deltas | st.sampled_from(["[DONE]", "[DONE] x", "[", "{"]), max_size=12), st.booleans())
+def test_the_first_done_ends_it(events, broken):
+    """Wherever it stands and however often, also where events go over several lines."""
+    line_end = "\ndata: " if broken else ""
+    lines = [event if isinstance(event, str) else json.dumps(event).replace(", ", f", {line_end}") for event in events]
+    raw = "".join(f"data: {line}\n\n" for line in lines).encode()
+    ends = [index for index, line in enumerate(lines) if line.startswith("[DONE]")]
+    first = "".join(f"data: {line}\n\n" for line in lines[: ends[0]]).encode() if ends else raw
+    assert fold("chat.completions", raw) == one_by_one(first)
 
 
 def test_a_long_run_is_parsed_once(monkeypatch):
