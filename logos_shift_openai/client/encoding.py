@@ -19,7 +19,15 @@ from logos_shift_openai.core.body_sampling import keeps_bodies, usage_alone
 from logos_shift_openai.core.config import Sampling
 from logos_shift_openai.core.folding import fold
 from logos_shift_openai.core.ids import unix_ms
-from logos_shift_openai.core.records import Attempt, CallError, CallRecord, FeedbackRecord, call_line, feedback_line
+from logos_shift_openai.core.records import (
+    Attempt,
+    CallError,
+    CallRecord,
+    FeedbackRecord,
+    call_line,
+    feedback_line,
+    write_json,
+)
 from logos_shift_openai.core.redaction import Cleaned, Redaction, clean
 from logos_shift_openai.core.routing import Route
 from logos_shift_openai.version import __version__
@@ -141,7 +149,7 @@ class Encoder:
             fingerprint=noted.fingerprint,
             question=noted.question,
         )
-        return call_line(record)
+        return call_line(record, _quickly)
 
     def _cleaned(self, error: CallError) -> CallError:
         """A provider quotes keys and prompts in its errors."""
@@ -154,6 +162,14 @@ class Encoder:
 def encode(value: object) -> bytes:
     """Write a value as JSON, with what JSON cannot say made into text."""
     return to_json(value, inf_nan_mode="constants", serialize_unknown=True, bytes_mode="base64")
+
+
+def _quickly(head: dict[str, Any]) -> bytes:
+    """Do as `write_json`, in compiled code; the little that it does not write goes the plain way."""
+    try:
+        return to_json(head, inf_nan_mode="null")
+    except ValueError:
+        return write_json(head)
 
 
 def _by_caller(

@@ -109,3 +109,12 @@ def test_bodies_that_nobody_can_read_cost_no_record(home):
     provider.client().embeddings.with_raw_response.create(model="e", input="x")
     provider.client().chat.completions.with_raw_response.create(model="m", messages=MESSAGES, response_format=FORMAT)
     assert ["checks" in one for one in records(home)] == [False, False]
+
+
+def test_half_a_letter_costs_no_record(provider, home):
+    """UTF-8 has none for half of a surrogate pair; the record says so with a question mark."""
+    client = provider.client()
+    with context(user_id="u\ud800", metadata={"k": 1.5}):
+        client.chat.completions.create(model="m", messages=MESSAGES)
+    (found,) = records(home)
+    assert (found["user_id"], found["metadata"]) == ("u?", {"k": 1.5})
