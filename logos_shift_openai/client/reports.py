@@ -121,10 +121,7 @@ class Reports:
             ended: This is the last one, and is due.
 
         Returns:
-            Seconds to the next one, None where nothing has changed.
-
-        Raises:
-            OSError: it cannot be written; the next one is tried in a minute.
+            Seconds to the next one, None where nothing has changed. One that cannot be written is tried again then.
         """
         if self._over or (not ended and told(self._counters.snapshot()) == (self._last or {})):
             return None
@@ -135,10 +132,13 @@ class Reports:
         self._due = self._clock() + EVERY
         folder = home / FOLDER
         counts, report = self._report(ended=ended)
-        self._last = counts
         path = folder / f"{self.process}.json"
-        if self._sequence > 1 or not folder.is_dir() or len(os.listdir(folder)) < _MOST_FILES:  # noqa: PTH208
-            replace_file(path, report)
+        try:
+            if path.exists() or not folder.is_dir() or len(os.listdir(folder)) < _MOST_FILES:  # noqa: PTH208
+                replace_file(path, report)
+        except OSError:  # read-only, full, or open for reading on Windows: the spool says so where it matters
+            return None if ended else EVERY
+        self._last = counts
         return None
 
     def after_fork(self) -> None:
