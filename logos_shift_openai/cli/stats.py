@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from logos_shift_openai.server.clients import Clients, Sums
     from logos_shift_openai.server.spool_folders import Waiting
     from logos_shift_openai.server.statistics import Success, Totals, VariantStatistics
 
@@ -43,6 +44,7 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
     """Count calls, errors, fallbacks, success and latency per variant."""
+    from logos_shift_openai.server.clients import read_clients  # noqa: PLC0415
     from logos_shift_openai.server.embedded import positions  # noqa: PLC0415
     from logos_shift_openai.server.spool_folders import waiting  # noqa: PLC0415
     from logos_shift_openai.server.statistics import totals, variant_statistics  # noqa: PLC0415
@@ -52,11 +54,12 @@ def stats(
         everything = totals(connection)
         variants = variant_statistics(connection, dataset, experiment, after)
         spool = list(waiting(ctx.obj.home, positions(connection)))
+        clients = read_clients(connection, now_ms())
     if as_json:
-        emit(_as_json(everything, variants, spool))
+        emit({**_as_json(everything, variants, spool), "clients": asdict(clients)})
         return
     out = console()
-    _print_totals(out, everything, spool, str(ctx.obj.home))
+    _print_totals(out, everything, spool, str(ctx.obj.home), clients)
     for (of_dataset, of_experiment, functions), group in groupby(
         variants, key=lambda one: (one.dataset, one.experiment, one.functions)
     ):
@@ -121,7 +124,7 @@ def _tokens(one: VariantStatistics, name: str) -> str:
     return f"{count:,}" if one.tokens.calls and count else ""
 
 
-def _print_totals(out: Console, everything: Totals, spool: list[Waiting], home: str) -> None:
+def _print_totals(out: Console, everything: Totals, spool: list[Waiting], home: str, clients: Clients) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     table = plain_table()
@@ -137,10 +140,22 @@ def _print_totals(out: Console, everything: Totals, spool: list[Waiting], home: 
     for one in spool:
         if one.records or one.destination == "local":
             table.add_row("spool", Text(clean(_spool_words(one))))
+    if clients.ever.counts:
+        table.add_row("losses", Text(clean(_loss_words(clients.ever))))
     if everything.refused:
         counts = ", ".join(f"{clean(reason)} {count:,}" for reason, count in everything.refused.items())
         table.add_row("refused", Text(f"{sum(everything.refused.values()):,} lines, by the part at fault: {counts}"))
     out.print(table)
+
+
+def _loss_words(sums: Sums) -> str:
+    """Say what the clients lost, of all that was offered to them."""
+    lost = sum(sums.lost.values())
+    offered = sums.kept + sum(count for reason, count in sums.lost.items() if reason not in {"refused", "unreadable"})
+    if not lost:
+        return f"none of {offered:,} records, as the clients say"
+    parts = ", ".join(f"{reason} {count:,}" for reason, count in sums.lost.items())
+    return f"{lost:,} of {offered:,} records, as the clients say: {parts}"
 
 
 def _spool_words(one: Waiting) -> str:

@@ -122,6 +122,11 @@ class FileSource:
         """Watch no more; wait for the thread at most `timeout` seconds."""
         self.thread.stop(timeout)
 
+    @property
+    def poll(self) -> float:
+        """Seconds between two looks."""
+        return self._poll
+
     def age(self) -> float | None:
         """Return the seconds since the config in force was last found unchanged, None without one."""
         return self._current.age()
@@ -218,6 +223,11 @@ class UrlSource:
         """Ask no more; wait for the thread at most `timeout` seconds."""
         self.thread.stop(timeout)
 
+    @property
+    def poll(self) -> float:
+        """Seconds between two questions, or for which one may be held back."""
+        return max(self._period(), self._wait)
+
     def age(self) -> float | None:
         """Return the seconds since the address last confirmed the config in force; None if it never did."""
         return self._current.age()
@@ -278,7 +288,7 @@ class UrlSource:
     def _keep(self, body: bytes) -> None:
         if self._cache is not None:
             try:
-                _replace(self._cache, body)
+                replace_file(self._cache, body)
             except OSError as error:
                 self._counters.add("config_cache_failed")
                 self._counters.say_once(
@@ -294,7 +304,7 @@ def _signature(stat: os.stat_result) -> tuple[int, int, int]:
     return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
 
-def _replace(path: Path, body: bytes) -> None:
+def replace_file(path: Path, body: bytes) -> None:
     """Write `path` so that a reader finds the old or the new whole, whatever happens in between."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")

@@ -21,6 +21,7 @@ from .call import WRITERS, Call, changed, described, encode, tag
 from .endpoints import copied
 from .gated import gated
 from .guard import guarded
+from .raw_answers import ANSWER_IN, NoAnswerError, judging
 from .streams import adopt, watch
 
 if TYPE_CHECKING:
@@ -147,7 +148,9 @@ def _for_candidate(
     sent.post_parser = _parser(call, options.post_parser)
     if experiment.candidate.gate is not None:
         sent.post_parser = gated(call, experiment.candidate.gate, sent.post_parser)
-    if experiment.fallback.enabled and rest[0] is not str and not is_raw(sent.headers):
+    if experiment.fallback.enabled and is_raw(sent.headers):
+        send = judging(call.endpoint, send, in_loop)
+    elif experiment.fallback.enabled and rest[0] is not str:
         sent.post_parser = _judge(call.endpoint, sent.post_parser)
     return send, sent
 
@@ -233,16 +236,9 @@ def _parser(call: Call, inner: Any) -> Callable[[Any], Any]:
     return parser
 
 
-class NoAnswerError(Exception):
-    """A candidate's 200 that holds no answer; recorded, and answered by the baseline."""
-
-
-_ANSWER_IN = {"chat.completions": "choices", "responses": "output"}
-
-
 def _judge(endpoint: str, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Let nothing through to a parser but what can be an answer: a wrong address often says 200 and gives a page."""
-    member = _ANSWER_IN[endpoint]
+    member = ANSWER_IN[endpoint]
 
     def judged(parsed: Any) -> Any:
         if isinstance(parsed, str) or (isinstance(parsed, BaseModel) and getattr(parsed, member, ()) is None):

@@ -60,6 +60,7 @@ class Encoder:
         limit: Longest record, in bytes; what is longer is cut visibly.
         sampling: Of the config in force; calls whose bodies it leaves behind keep their head and usage.
         key: What questions are hashed with (`noting.key_of`).
+        count: Hears "truncated" of a record that was cut, and "redaction_failed" of one that could not be cleaned.
     """
 
     redaction: Redaction
@@ -67,6 +68,7 @@ class Encoder:
     limit: int
     sampling: Sampling = field(default_factory=Sampling)
     key: bytes = b""
+    count: Callable[[str], object] = str  # which forgets it
 
     def __call__(self, item: Call | FeedbackRecord) -> bytes:
         """Write one line.
@@ -91,7 +93,7 @@ class Encoder:
             failed=error is not None, complete=complete, unit=call.route.unit, key=self.key,
         )  # fmt: skip
         if self.redact is not None:
-            request, response, metadata = _by_caller(self.redact, request, response, metadata)
+            request, response, metadata = self._by_caller(self.redact, request, response, metadata)
         if call.shadow_of is not None:
             request = b"null"  # it is in the record of the call that was mirrored
         bodies = call.shadow_of is not None or keeps_bodies(self.sampling, call.dataset, call.id, call.context.parent)
@@ -149,14 +151,29 @@ class Encoder:
             fingerprint=noted.fingerprint,
             question=noted.question,
         )
+        if record.truncated:
+            self.count("truncated")
         return call_line(record, _quickly)
+
+    def _by_caller(self, redact: Redact, *parts: Any) -> tuple[bytes, bytes | None, Mapping[str, Any]]:
+        try:
+            return _by_caller(redact, *parts)
+        except RefusedRecord:
+            raise
+        except BaseException:
+            self.count("redaction_failed")
+            raise
 
     def _cleaned(self, error: CallError) -> CallError:
         """A provider quotes keys and prompts in its errors."""
         return replace(error, message=json.loads(self._clean(encode(error.message), "error", None).body))
 
     def _clean(self, body: bytes, root: str, limit: int | None) -> Cleaned:
-        return clean(body, root=root, redaction=self.redaction, limit=limit)
+        try:
+            return clean(body, root=root, redaction=self.redaction, limit=limit)
+        except Exception:
+            self.count("redaction_failed")
+            raise
 
 
 def encode(value: object) -> bytes:

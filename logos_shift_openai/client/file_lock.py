@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import re
-import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,16 +22,25 @@ SEGMENT_NAME = re.compile(r"^(\d{6,})\.ndjson$")
 _REUSE_LOOKS = 32  # orphans that settling looks at; with more processes than that alive, it makes a new folder
 BINARY = getattr(os, "O_BINARY", 0)  # Windows alone knows another kind
 
-if sys.platform == "win32":
-    import msvcrt
+try:
+    import fcntl
+except ImportError:  # Windows, which locks bytes instead, or a platform that knows neither
+    _REMOVES_OPEN = False
+
+    def _locking(fd: int, mode: str) -> None:
+        try:
+            msvcrt: Any = importlib.import_module("msvcrt")
+        except ImportError:  # then records wait in memory, as where a file system knows no locks
+            raise OSError(errno.ENOLCK, "this platform knows no locks on files") from None
+        msvcrt.locking(fd, getattr(msvcrt, mode), 1)
 
     def _lock(fd: int) -> None:
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        _locking(fd, "LK_NBLCK")
 
     def _unlock(fd: int) -> None:
-        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+        _locking(fd, "LK_UNLCK")
 else:
-    import fcntl
+    _REMOVES_OPEN = True  # a file may be removed while it is open
 
     def _lock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,13 +80,13 @@ class FileLock:
 
     def release(self, *, remove: bool = False) -> None:
         """Give the lock back, and remove its file first where asked."""
-        if remove and sys.platform != "win32":
+        if remove and _REMOVES_OPEN:
             self._remove()
         if self._fd is not None and _still(self._fd, self._inode):
             with contextlib.suppress(OSError):  # closing below gives it back as well
                 _unlock(self._fd)  # a process started by other means than Python's fork may still have the file open
         self.abandon()
-        if remove and sys.platform == "win32":  # an open file cannot be removed there
+        if remove and not _REMOVES_OPEN:  # an open file cannot be removed there
             self._remove()
 
     def abandon(self) -> None:
@@ -92,10 +101,6 @@ class FileLock:
     def _remove(self) -> None:
         with contextlib.suppress(OSError):  # gone already, or a read-only folder: an unlocked file harms nobody
             self.path.unlink()
-
-
-_REUSE_LOOKS = 32  # orphans that settling looks at; with more processes than that alive, it makes a new folder
-BINARY = getattr(os, "OBINARY", 0)
 
 
 class OwnFolder:
@@ -134,7 +139,9 @@ class OwnFolder:
                 lock = FileLock.take(folder / LOCK_NAME)
             except FileNotFoundError:
                 continue
-            except OSError:
+            except OSError:  # as without locks: the next try makes another folder, and this one would stay
+                with contextlib.suppress(OSError):
+                    (folder / LOCK_NAME).unlink()
                 remove_folder(folder)
                 raise
             if lock is not None:

@@ -72,6 +72,8 @@ class Recorder:
         self._begin_afresh()
         self._closing = False
         self._closed = False
+        self.beside: Callable[[], float | None] | None = None
+        """Called in our thread after each turn; returns the seconds to when it wants the next one, or None."""
         reset_in_child(self)
 
     def _begin_afresh(self) -> None:
@@ -95,7 +97,9 @@ class Recorder:
     def step(self) -> float | None:
         """Do one turn: encode and spool what has waited for a period; return the seconds to the next turn."""
         if not self._queue:
-            return self._fall_idle()
+            wish = None if self.beside is None else self.beside()
+            wait = self._fall_idle()
+            return wish if wait is None else wait if wish is None else min(wait, wish)
         early = self._work_at - self._clock()
         if early > 0 and not self.thread.asked and not self._closing:
             return early  # just woken: let the caller finish, and more records come

@@ -24,12 +24,13 @@ from logos_shift_openai.core.redaction import Redaction
 from .call import Call
 from .config_source import FileSource, UrlSource
 from .counters import Counters
-from .encoding import Encoder
+from .encoding import SDK, Encoder, RefusedRecord
 from .example_files import ExampleFiles
 from .guard import guarded
 from .noting import key_of
 from .prompts import Prompts
 from .recorder import Recorder
+from .reports import Reports
 from .shadow import Shadow
 from .spool import Spool
 from .uploader import Uploader
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
+_MOST_BREAKERS: Final = 50
 EXIT_SECONDS: Final = 1.5  # the interpreter's own end comes after it, and two seconds are promised
 _STREAM_FACTOR: Final = 4  # the bytes of a stream are several times those of the answer folded from it
 log = logging.getLogger("logos_shift_openai")
@@ -59,7 +61,7 @@ class Runtime:
         self._own = settings.redact if isinstance(settings.redact, Redaction) else Redaction.build()
         self._by_caller = None if isinstance(settings.redact, Redaction) else settings.redact
         self._key = key_of(settings.api_key)
-        self._encoder = Encoder(self._own, self._by_caller, self.record_bytes, key=self._key)
+        self._encoder = Encoder(self._own, self._by_caller, self.record_bytes, key=self._key, count=self.counters.add)
         self._open: dict[int, Call] = {}
         self._breakers: dict[tuple[str, str, str | None], Breaker] = {}
         self._said_broken: set[str] = set()
@@ -67,8 +69,13 @@ class Runtime:
         self.spool = Spool(settings.home, destination, self.counters, max_bytes=settings.spool_bytes)
         self.recorder = Recorder(self._encode, self.spool, self.counters)
         self.shadow = Shadow(self)
+        self.reports = Reports(self.counters, self._state, SDK)
         wire = None if settings.url is None else Wire(settings.url, settings.api_key)
-        self.uploader = None if wire is None else Uploader(self.spool, wire, self.counters)
+        self.uploader = None if wire is None else Uploader(
+            self.spool, wire, self.counters, reports=self.reports
+        )  # fmt: skip
+        if wire is None:
+            self.recorder.beside = self._tell
         # A wire of its own: a session belongs to one thread.
         asked = None if settings.url is None else Wire(settings.url, settings.api_key)
         self.prompts = Prompts()
@@ -110,7 +117,8 @@ class Runtime:
             redaction = self._own.merged(Redaction.build(asked.rules, asked.keys, asked.patterns))
         except ValueError as error:
             raise ConfigError(f"redaction: {error}") from None
-        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling, self._key)
+        count = self.counters.add
+        self._encoder = Encoder(redaction, self._by_caller, self.record_bytes, config.sampling, self._key, count)
         self.config = config
         candidates = (one.candidate for one in config.experiments if one.state != "stopped")
         self.examples.want({one.examples.index for one in candidates if one.examples is not None})
@@ -118,8 +126,11 @@ class Runtime:
             self.examples.start()
         return config.poll_seconds
 
-    def _encode(self, item: Any) -> bytes:
-        line = self._encoder(item)
+    def _encode(self, item: Any) -> bytes | None:
+        try:
+            line = self._encoder(item)
+        except RefusedRecord:  # as its owner wants it: left out, not lost
+            return None
         if self._settings.filename is not None:
             guarded(self, self._also_write, self._settings.filename, line)  # the spool gets it all the same
         if isinstance(item, Call) and item.mirror is not None:
@@ -156,6 +167,26 @@ class Runtime:
                 log.warning("an error of ours was kept from a call: %s", name)
             except Exception:  # noqa: BLE001 - a user's log handler must not break the call either
                 self.counters.add("log_failed")
+
+    def _tell(self) -> float | None:
+        return guarded(self, self.reports.keep, self.home)
+
+    def _state(self) -> dict[str, Any]:
+        """Say how this process stands, for its reports."""
+        config, age, now = self.config, self.source.age(), time.perf_counter()
+        return {
+            "config": {
+                "version": None if config is None else config.version,
+                "age": None if age is None else round(age, 1),
+                "poll": self.source.poll,
+            },
+            "spool": self.spool.standing(),
+            "breakers": {
+                key: "open" if one.until > now else "trying"
+                for (key, _, _), one in list(self._breakers.items())[:_MOST_BREAKERS]
+                if one.until is not None
+            },
+        }
 
     def stats(self) -> dict[str, Any]:
         """Count what was recorded, sent, spooled and dropped, by reason; the config's version and age in seconds."""
@@ -198,6 +229,8 @@ class Runtime:
         guarded(self, self.recorder.close, deadline)
         if self.uploader is not None:
             guarded(self, self.uploader.close, deadline)
+        else:
+            guarded(self, lambda: self.reports.keep(self.home, ended=True))
         guarded(self, self.source.stop, 0.0)
         guarded(self, self.examples.stop, 0.0)
         guarded(self, self.spool.close, max(0.0, deadline - time.monotonic()))

@@ -18,6 +18,7 @@ minute. One lock guards the state; files are read and sent outside it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -291,6 +292,24 @@ class Spool:
     def usage(self) -> int:
         """Bytes that wait: on disk for this destination, as far as we know, and in our memory."""
         return self._usage + self._memory_bytes  # without the lock: whoever counts must not wait for a disk that hangs
+
+    def standing(self) -> dict[str, int | float | None]:
+        """Measure what this process has to send: bytes, segments, and the oldest one's age in seconds.
+
+        What waits in memory counts as one segment without an age; folders of other living processes are theirs to tell.
+        """
+        with self._guard:
+            folders = [*self._adopted] if self._own is None else [self._own.folder, *self._adopted]
+            size, count = self._memory_bytes, int(self._memory_bytes > 0)
+        oldest: float | None = None
+        for folder in folders:
+            for path in segments_in(folder):
+                with contextlib.suppress(OSError):  # sent in the meantime
+                    found = path.stat()
+                    size, count = size + found.st_size, count + 1
+                    oldest = found.st_mtime if oldest is None else min(oldest, found.st_mtime)
+        age = None if oldest is None else round(max(0.0, time.time() - oldest), 1)
+        return {"bytes": size, "segments": count, "oldest": age}
 
     def pending(self) -> bool:
         """Whether anything waits to be sent: written by us, adopted, or in memory."""

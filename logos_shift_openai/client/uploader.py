@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random as dice
 import time
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from logos_shift_openai.client.counters import Counters
+    from logos_shift_openai.client.reports import Reports
     from logos_shift_openai.client.spool import Segment, Spool
     from logos_shift_openai.client.wire import Receipt, RefusedLine
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         """What the uploader asks of a `Wire`."""
 
         def post_records(self, ndjson: bytes, timeout: float) -> Receipt: ...  # noqa: D102
+        def post_client(self, report: bytes, timeout: float) -> tuple[int, float | None]: ...  # noqa: D102
 
 
 _logger = logging.getLogger("logos_shift_openai")
@@ -58,6 +61,7 @@ class Uploader:
         random: gives numbers from 0 to 1.
         seal_after: age in seconds at which a segment is sent even if it is small.
         timeout: seconds one request may take.
+        reports: what this process says of itself; sent between the records, and not while the server is away.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Uploader:
         random: Callable[[], float] = dice.random,
         seal_after: float = 1.0,
         timeout: float = 10.0,
+        reports: Reports | None = None,
     ) -> None:
         self._spool = spool
         self._wire = wire
@@ -78,6 +83,7 @@ class Uploader:
         self._random = random
         self._seal_after = seal_after
         self._timeout = timeout
+        self._reports = reports
         self.thread = Periodic("logos-shift-uploader", self.step, count=counters.add, clock=clock)
         self._begin_afresh()
         spool.listener = self.notify
@@ -92,6 +98,7 @@ class Uploader:
         self._adopt_at = 0.0
         self._flush_until = 0.0
         self._asking_since: float | None = None  # when the request under way began
+        self._closing = False
 
     def start(self) -> None:
         """Start the thread; its first turn adopts what ended processes left."""
@@ -107,7 +114,14 @@ class Uploader:
                 self._idle = True
 
     def step(self) -> float | None:
-        """Send one segment, or all of them for `flush`; return the seconds to the next turn."""
+        """Send one segment, or all for `flush`, and a report if one is due; return the seconds to the next turn."""
+        wait = self._upload()
+        if self._reports is None or self._clock() < self._not_before:
+            return wait
+        left = self._report(self._reports)
+        return left if wait is None else wait if left is None else min(wait, left)
+
+    def _upload(self) -> float | None:
         asked = self.thread.asked
         now = self._clock()
         if now < self._not_before and not asked:
@@ -119,6 +133,19 @@ class Uploader:
             wait = self._send_next(asked)
             if wait != 0.0 or not asked or self._clock() >= self._flush_until:
                 return wait
+
+    def _report(self, reports: Reports) -> float | None:
+        """Send a report if one is due, or the last one; return the seconds to the next."""
+        if self._closing or reports.wait() <= 0.0:
+            until = self._flush_until - self._clock() if self.thread.asked else self._timeout
+            if until >= _LEAST_TIMEOUT:
+                self._asking_since = self._clock()
+                try:
+                    reports.send(self._wire, until, ended=self._closing)
+                finally:
+                    self._asking_since = None
+        left = reports.wait()
+        return None if left == math.inf else left
 
     def flush(self, deadline: float) -> bool:
         """Send all there is now, until the clock says `deadline`; whether nothing is left."""
@@ -132,6 +159,7 @@ class Uploader:
         now = self._clock()
         hangs = self._asking_since is not None and now - self._asking_since > _HANGS_AFTER
         if now >= self._not_before and not hangs:
+            self._closing = True
             self.flush(deadline)
         self.thread.stop(0.0)
 

@@ -6,6 +6,7 @@ goes to the one configured address and nowhere else: no redirect is followed.
 `POST {url}/v1/records` carries gzipped NDJSON, to which the server says
 `{"new":n,"seen":m,"refused":[{"line":k,"id":..,"why":".."}]}`, where `line` counts from 1. `GET
 {url}/v1/config` answers a document with an ETag, or 304; asked with `?wait=25`, the 304 may come only then.
+`POST {url}/v1/clients` carries what the process says of itself; of the answer only the status counts.
 """
 
 from __future__ import annotations
@@ -179,6 +180,17 @@ class Wire:
         with self._answer("POST", f"{self._url}/v1/records", timeout, headers, body) as (answer, deadline):
             _check(answer)
             return _receipt(self._body(answer, deadline))
+
+    def post_client(self, report: bytes, timeout: float) -> tuple[int, float | None]:
+        """Send what this process says of itself; return the status of the answer and its Retry-After in seconds.
+
+        Raises:
+            UnavailableError: there was no whole answer in time.
+        """
+        headers = {"Content-Type": "application/json"}
+        with self._answer("POST", f"{self._url}/v1/clients", timeout, headers, report) as (answer, deadline):
+            self._body(answer, deadline)  # only a read to the end frees the connection
+            return answer.status_code, _retry_after(answer.headers.get("Retry-After"))
 
     def get_config(self, etag: str | None, timeout: float, wait: float = 0.0) -> ConfigAnswer:
         """Fetch the config unless it is still the one with `etag`.

@@ -14,6 +14,7 @@ import msgspec
 from .api import (
     autopilot,
     calls,
+    clients,
     config,
     datasets,
     experiments,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 ENDPOINTS: Final = (
     *config.ENDPOINTS,
     *records.ENDPOINTS,
+    *clients.ENDPOINTS,
     *feedback.ENDPOINTS,
     *calls.ENDPOINTS,
     *experiments.ENDPOINTS,

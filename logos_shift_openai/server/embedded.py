@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from sqlalchemy import Connection, delete, insert, select
 
+from .client_files import take_reports
 from .file_lock import try_lock
 from .fold import settle
 from .ingest import Refusal, ingest_within
@@ -57,7 +58,7 @@ def take_in(
     now: Callable[[], int],
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> TakenIn:
-    """Take in all that lies in the local spool.
+    """Take in all that lies in the local spool, and what the processes said of themselves.
 
     Args:
         store: Where it goes.
@@ -75,6 +76,10 @@ def take_in(
     for folder in folders:
         job.take_folder(folder)
     job.forget_missing()
+    try:
+        take_reports(store, home, now())
+    except OSError as error:
+        job.result.faults.append(f"{home}: what clients say of themselves cannot be read ({error.strerror or error})")
     if job.result.new:
         settle(store, now())
     return job.result

@@ -22,6 +22,8 @@ COUNTERS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "logos_rate_limited_total": (("by",), "Requests answered 429, by the key's rate or by failures of an address."),
     "logos_unauthorized_total": ((), "Requests without a good key."),
     "logos_errors_total": (("kind",), "Requests that ended in a fault of ours: store or internal."),
+    "logos_shift_client_records_kept_total": ((), "Records that clients' spools took, as their reports here say."),
+    "logos_shift_client_records_lost_total": (("reason",), "Records that clients lost, as their reports here say."),
     "logos_clients_gone_total": ((), "Clients that went away before their request was whole."),
 }
 GAUGES: Final[Mapping[str, str]] = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection, func, select
 
+from .clients import Clients, read_clients
 from .embedded import positions
 from .keys import list_keys
 from .prices import read_prices
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 SERIES_HOURS: Final = 48
 _LATELY_DAYS: Final = 7
 _FULL: Final = 10_000  # basis points
+_PROCESSES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Overview:
     Args:
         calls: All that came in; `lately` those of the last 24 hours.
         series: By hour, of the last `SERIES_HOURS`, those without calls left out.
+        processes: Those that record, as they say themselves, and what all of them lost.
         refused: Lines that were no records, by the part at fault.
         spool: Of the store's own machine; empty where the store is a server's.
     """
@@ -126,6 +129,7 @@ class Overview:
     experiments: list[ExperimentLine]
     waits: list[Waits]
     clients: list[Client]
+    processes: Clients
     config_version: int
     refused: dict[str, int]
     spool: list[Spool] = field(default_factory=list)
@@ -172,6 +176,7 @@ def overview(connection: Connection, now: int, followers: Mapping[str, tuple[int
             *_of_refusals(said),
         ],
         clients=_clients(connection, followers),
+        processes=read_clients(connection, now, shown=_PROCESSES),
         config_version=config.version,
         refused=said,
         spool=spool,

@@ -182,3 +182,26 @@ def test_the_theme_is_chosen_and_kept(filled, visit):
     dark = page.evaluate(back)
     page.goto(f"{filled.url}/calls")
     assert page.evaluate(back) == dark != light
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_processes_that_lose_records_stand_first(server, visit, width):
+    """With the reason, in a table that fits; what the client wrote is text."""
+    good = {"process": "a" * 32, "sequence": 1, "counts": {"recorded": 1_200}, "version": "0.1.0"}
+    bad = {**good, "process": "b" * 32, "counts": {"recorded": 5, "queue_full": 3}, "version": "<b>0.1.0</b>"}
+    bad |= {"config": {"version": 2, "age": 500, "poll": 30}, "spool": {"bytes": 4_096, "segments": 1}}
+    for report in (bad, good):
+        assert server.ask("POST", "/v1/clients", "ingest", json=report).json() == {"taken": True}
+    visitor = visit(server, width=width).log_in()
+    page = visitor.go("/")
+    table = page.get_by_role("table", name="Processes that record")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    first, second = (row.inner_text() for row in table.locator("tbody tr").all())
+    assert "bbbbbbbb" in first
+    assert "3 records lost (queue_full 3); its config was not confirmed for 500 s" in " ".join(first.split())
+    assert "<b>0.1.0</b>" in first
+    assert "aaaaaaaa" in second
+    assert "1,200" in second
+    assert "3 of 1,208 records lost by clients in seven days (queue_full 3)" in page.locator("main").inner_text()
+    visitor.shoot("processes")
+    assert visitor.complaints == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from datetime import datetime, timedelta, timezone
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from logos_shift_openai.cli.checks import server as checked
 from logos_shift_openai.cli.checks.sources import plain_clients
@@ -264,3 +266,36 @@ def test_models_are_asked_for_only_online(look: Any, cli: Any, home: Any, monkey
         assert cli(*start[:6], "gone", *start[7:], "--share", "5").code == 0
         assert "does not list the model gone" in look("--online")["models"][1]
     assert "does not list its models" in look("--online")["models"][1]
+
+
+def test_losses_and_a_config_that_is_not_confirmed_are_found(home: Any, look: Callable[..., Findings]) -> None:
+    """From what the processes said of themselves in the home folder."""
+    folder = home.path / "clients"
+    folder.mkdir(parents=True)
+    report = {"process": "a" * 32, "sequence": 1, "version": "0.1.0", "counts": {"recorded": 7, "queue_full": 3}}
+    (folder / "a.json").write_text(json.dumps(report))
+    late = {"process": "b" * 32, "counts": {"recorded": 1}, "config": {"version": 2, "age": 500, "poll": 30}}
+    (folder / "b.json").write_text(json.dumps({**report, **late}))
+    found = look()
+    assert found["losses"][:2] == (
+        "warning",
+        "clients lost 3 records in seven days: queue_full 3 (dropped because the queue in memory was full)",
+    )
+    assert "process bbbbbbbb" in found["clients"][1]
+    assert "500 s" in found["clients"][1]
+
+
+def test_losses_at_a_server_are_found_where_the_key_may_read(
+    server: Process, monkeypatch: pytest.MonkeyPatch, look: Callable[..., Findings]
+) -> None:
+    """An ingest key may not, and nothing is said."""
+    monkeypatch.setenv("LOGOS_SHIFT_URL", server.url)
+    monkeypatch.setenv("LOGOS_SHIFT_API_KEY", server.key)
+    report = {"process": "a" * 32, "sequence": 1, "counts": {"recorded": 7, "memory_full": 2}}
+    bearer = {"Authorization": f"Bearer {server.key}"}
+    assert requests.post(f"{server.url}/v1/clients", json=report, headers=bearer, timeout=10).json() == {"taken": True}
+    assert "memory_full 2" in look()["losses"][1]
+    asked = {"scope": "ingest"}
+    made = requests.post(f"{server.url}/v1/keys", json=asked, headers=bearer, timeout=10).json()
+    monkeypatch.setenv("LOGOS_SHIFT_API_KEY", made["key"])
+    assert "losses" not in look()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -68,3 +72,21 @@ def test_an_empty_home(cli: Any) -> None:
     """Zero calls are a table too."""
     assert "calls 0" in " ".join(cli("stats").out.split())
     assert cli("stats", "--json").json["variants"] == []
+
+
+def test_what_clients_lost_is_a_line_and_a_part_of_the_json(cli: Any, home: Any) -> None:
+    """From the real client's own file: a spool of one record's size drops the rest."""
+    program = (
+        "import sys; sys.path.insert(0, 'tests/sdk'); from provider import MESSAGES, Provider; client = Provider().client()\n"
+        "for _ in range(6): client.chat.completions.create(model='m', messages=MESSAGES)"
+    )
+    environ = {**os.environ, "LOGOS_SHIFT_HOME": str(home.path), "LOGOS_SHIFT_SPOOL_BYTES": "1500"}
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=root, env={**environ, "PYTHONPATH": str(root)})
+    found = cli("stats", "--json").json
+    lost = found["clients"]["ever"]["lost"]["spool_full"]
+    assert found["totals"]["calls"] + lost == 6
+    assert lost >= 4
+    [process] = found["clients"]["processes"]
+    assert (process["state"], process["kept"]) == ("ended", found["totals"]["calls"])
+    assert f"losses {lost} of 6 records, as the clients say: spool_full {lost}" in " ".join(cli("stats").out.split())

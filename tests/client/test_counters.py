@@ -29,6 +29,7 @@ BACKGROUND = (
     "runtime",
     "logos_shift",
     "shadow",
+    "encoding",
 )
 
 
@@ -123,7 +124,11 @@ def test_every_reason_counted_is_explained() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
                 called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
                 first = node.args[0] if node.args else None
-                if called in {"add", "_count"} and isinstance(first, ast.Constant) and isinstance(first.value, str):
+                if (
+                    called in {"add", "_count", "count"}
+                    and isinstance(first, ast.Constant)
+                    and isinstance(first.value, str)
+                ):
                     counted.add(first.value)
     counted.add("other")
     assert counted - {"refused_unreadable", "refused_file"} == set(REASONS)

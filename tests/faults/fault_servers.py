@@ -146,7 +146,8 @@ class Collector(Listener):
     """Takes each record once by its id, counts every line that arrives, and misbehaves as it is told.
 
     `fault` is None, an HTTP status, "hang" (no answer at all), "swallow" (the records are kept, the answer never
-    comes) or "garbage" (a page that is no receipt).
+    comes) or "garbage" (a page that is no receipt). What a process says of itself is kept in `reports` and answered with
+    `to_reports`: by default as by a server that knows nothing of it.
     """
 
     def __init__(self) -> None:
@@ -157,6 +158,8 @@ class Collector(Listener):
         self.posts = 0
         self.fault: int | str | None = None
         self.config: bytes | None = None
+        self.reports: list[dict[str, Any]] = []
+        self.to_reports: int | str = 404
 
     def answer(self, request: http.server.BaseHTTPRequestHandler, body: bytes) -> None:
         if self.fault == "hang":
@@ -165,6 +168,8 @@ class Collector(Listener):
             send(request, 404 if self.config is None else 200, self.config or b"{}")
         elif isinstance(self.fault, int):
             send(request, self.fault, b"{}")
+        elif request.path == "/v1/clients":
+            self._said(request, body)
         elif self.fault == "garbage":
             send(request, 200, b"<html>welcome to the hotel</html>", "text/html")
         else:
@@ -173,6 +178,16 @@ class Collector(Listener):
                 self.leaving.wait(120.0)
             else:
                 send(request, 200, json.dumps(receipt).encode())
+
+    def _said(self, request: http.server.BaseHTTPRequestHandler, body: bytes) -> None:
+        with self.lock:
+            self.reports.append(json.loads(body))
+        if self.to_reports == "hang":
+            self.leaving.wait(120.0)
+        elif self.to_reports == "garbage":
+            send(request, 200, b"<html>welcome to the hotel</html>", "text/html")
+        else:
+            send(request, int(self.to_reports), b"{}")
 
     def _taken(self, data: bytes) -> dict[str, Any]:
         lines = [json.loads(line) for line in data.decode().split("\n") if line]

@@ -210,7 +210,6 @@ def _raising(error: BaseException) -> Callable[[Any], Any]:
         lambda _: "text",
         lambda _: 7,
         lambda _: [],
-        lambda _: None,
         lambda record: {**record, "metadata": 7},
         lambda record: record["response"].clear() or record["no such key"],
     ],
@@ -224,6 +223,17 @@ def test_a_redaction_that_raises_or_gives_garbage_costs_the_record_alone(
     call(shift, stream=stream)
     assert shift.flush(LONG)
     assert shift.stats()["encode_failed"] == 5
+    assert shift.stats()["redaction_failed"] == 5
+    assert lines_on_disk(home) == []
+
+
+def test_a_redaction_that_wants_nothing_kept_loses_nothing(home: Path) -> None:
+    """What its owner leaves out is counted, and not among the losses."""
+    shift = LogosShift(redact=lambda _: None)
+    call(shift)
+    assert shift.flush(LONG)
+    assert {"encode_skipped": 5, "recorded": 0}.items() <= shift.stats().items()
+    assert "encode_failed" not in shift.stats()
     assert lines_on_disk(home) == []
 
 

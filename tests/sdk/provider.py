@@ -122,7 +122,7 @@ class Provider:
         if pieces is not None:
             stream = Pieces(pieces, error)
             self.streams.append(stream)
-            return httpx.Response(status, headers=SSE, stream=stream)
+            return httpx.Response(status, headers=self.kinds.get(asked.get("model"), SSE), stream=stream)
         content = self.raw.get(asked.get("model")) or json.dumps(body or completion(asked["model"])).encode()
         return httpx.Response(status, headers=self.kinds.get(asked.get("model"), JSON), content=content)
 

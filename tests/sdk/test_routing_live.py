@@ -170,6 +170,62 @@ def test_a_raw_page(provider, home, page, kind):
         assert response.parse() == expected
 
 
+RAW_PAGES = [
+    *PAGES,
+    (b"{broken", "application/json"),
+    (b'{"choices": [{"index": 0', "application/json"),
+    (b'{"choices": []}', "application/json"),
+    (b'{"choices": null}', "application/json"),
+]
+
+
+@pytest.mark.parametrize(("page", "kind"), RAW_PAGES)
+async def test_a_raw_page_of_the_candidate_alone(provider, home, page, kind):
+    """The baseline answers, the candidate's page is recorded as its failure, and it is the baseline's response that is given."""
+    experiment(home)
+    provider.raw["cheap"] = page
+    provider.kinds["cheap"] = {"content-type": kind}
+    raw = provider.client().chat.completions.with_raw_response.create(model="m", messages=MESSAGES)
+    assert raw.parse().choices[0].message.content == "Hi there"
+    assert raw.headers["x-request-id"] == "req_1"
+    later = provider.client(ours.AsyncOpenAI).chat.completions.with_raw_response
+    assert (await later.create(model="m", messages=MESSAGES)).parse().model == "m"
+    found = records(home)
+    assert len(found) == 2
+    for record in found:
+        assert (record["assigned"], record["served"]) == ("candidate", "baseline")
+        assert record["attempts"][0]["error"]["type"] == "NoAnswerError"
+        assert record["attempts"][0]["error"]["message"] == "the candidate's answer has no choices"
+        assert record["response"]["model"] == "m"
+
+
+async def test_an_unread_page_of_the_candidate(provider, home):
+    """Of a body that the caller is to read only its type is known; a page's is enough."""
+    experiment(home)
+    provider.streams.clear()
+    provider.answer("cheap", pieces=[b"<html>", b"Welcome</html>"])
+    provider.kinds["cheap"] = {"content-type": "text/html; charset=utf-8"}
+    with provider.client().chat.completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
+        assert response.parse().model == "m"
+    later = provider.client(ours.AsyncOpenAI).chat.completions.with_streaming_response
+    async with later.create(model="m", messages=MESSAGES) as response:
+        assert (await response.parse()).model == "m"
+    assert [stream.closed for stream in provider.streams] == [True, True]
+    found = records(home)
+    assert [record["attempts"][0]["error"]["type"] for record in found] == ["NoAnswerError"] * 2
+
+
+@pytest.mark.parametrize("body", [None, b' {"id":"c","choices" :\n[ {"index":0}]}\n'])
+def test_a_raw_answer_of_the_candidate_is_the_callers(provider, home, body):
+    """As the provider wrote it, byte for byte, in whatever spelling of JSON."""
+    experiment(home)
+    provider.raw["cheap"] = body
+    raw = provider.client().chat.completions.with_raw_response.create(model="m", messages=MESSAGES)
+    assert provider.models() == ["cheap"]
+    assert raw.content == (body or raw.content)
+    assert [one["served"] for one in records(home)] == ["candidate"]
+
+
 @pytest.mark.parametrize(("page", "kind"), PAGES)
 def test_a_page_without_fallback(provider, home, page, kind):
     """Where no fallback is wanted, the caller gets what the SDK makes of it."""

@@ -55,6 +55,9 @@ def test_what_is_answered_is_as_it_says(server, lines, document):
     asked = [
         ("POST", "/v1/records", "/v1/records", {"data": one + b"no\n", "headers": NDJSON}),
         ("POST", "/v1/records", "/v1/records", {"data": one, "headers": {"Content-Type": "a/b"}}),
+        ("POST", "/v1/clients", "/v1/clients", {"json": {"process": "a" * 32, "sequence": 1, "counts": {"closed": 1}}}),
+        ("POST", "/v1/clients", "/v1/clients", {"json": {"process": "a", "sequence": 1, "counts": {}}}),
+        ("GET", "/v1/clients", "/v1/clients", {}),
         ("POST", "/v1/feedback", "/v1/feedback", {"json": {"call_id": ids(one), "value": 0.5, "correction": {"a": 1}}}),
         ("POST", "/v1/feedback", "/v1/feedback", {"json": {"call_id": "c"}}),
         ("POST", "/v1/feedback-tokens", "/v1/feedback-tokens", {"json": {"call_id": "c"}}),

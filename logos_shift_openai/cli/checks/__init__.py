@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from . import calls, configs, guards, machine, models, rollouts, server, sources, store
+from . import calls, clients, configs, guards, machine, models, rollouts, server, sources, store
 from .finding import Finding, Machine, as_json
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ CHECKS: Final[tuple[Callable[[Machine], Iterator[Finding]], ...]] = (
     calls.calls,
     rollouts.rollouts,
     store.spool,
+    clients.clients,
     models.models,
     guards.guards,
 )

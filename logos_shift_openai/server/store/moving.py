@@ -22,6 +22,7 @@ from .schema import (
     api_keys,
     call_bodies,
     calls,
+    client_counts,
     configs,
     dictionaries,
     evidence,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from .database import Store
 
 _PART: Final = 500
-_WHOLE: Final = (dictionaries, configs, api_keys, retention, refused)
+_WHOLE: Final = (dictionaries, configs, api_keys, retention, refused, client_counts)
 _SETTINGS: Final = select(meta).where(meta.c.name == "prices")  # the user's own; the rest of `meta` is each store's
 _COUNTED: Final = (calls, call_bodies, feedback, shadows, dictionaries, configs, api_keys)
 _RECORDS: Final = (calls, feedback, shadows)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0012"
+REVISION: Final = "0013"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -415,3 +415,27 @@ autopilot_steps: Final = Table(
     Column("data", Text, nullable=False),
 )
 Index("autopilot_steps_dataset", autopilot_steps.c.dataset, autopilot_steps.c.id)
+
+# What clients say of themselves.
+client_processes: Final = Table(
+    "client_processes",
+    tables,
+    Column("process", String(32), primary_key=True),
+    Column("via", String(16), nullable=False),  # server, or home where its report lay in the home folder
+    Column("key_id", String(32)),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Column("said", Text, nullable=False),  # JSON: the rest of its last report
+    Column("counts", Text, nullable=False),  # JSON
+)
+Index("client_processes_last_seen", client_processes.c.last_seen)
+
+client_counts: Final = Table(
+    "client_counts",
+    tables,
+    Column("day", Integer, primary_key=True, autoincrement=False),  # since 1970
+    Column("reason", String(32), primary_key=True),
+    Column("records", BigInteger, nullable=False),
+)

@@ -108,10 +108,40 @@ function health(data) {
       h("li", null, badge(lines ? "look" : "ok", lines ? "warn" : "good"), ` ${count(lines)} lines refused`),
       spool.map((one) => h("li", null, badge("waits", "info"), ` ${count(one.records)} records in the spool ${one.destination === "local" ? "of this machine" : `for ${one.destination}`}`)),
       h("li", null, badge("live", "info"), ` config version ${data.config_version}`),
+      losses(data.processes),
     ),
     data.clients.length ? table("Clients by their keys", columns, data.clients, { shown: true }) : null,
-    h("small", null, "What a client could not record it counts itself: ", h("code", null, "logos_shift.stats()"), "."),
+    processes(data),
   );
+}
+
+const sum = (by) => Object.values(by).reduce((total, one) => total + one, 0);
+const reasons = (by) => Object.entries(by).map(([reason, records]) => `${reason} ${count(records)}`).join(", ");
+
+function losses({ week, ever }) {
+  const lately = sum(week.lost);
+  const said = lately ? ` (${reasons(week.lost)})` : "";
+  return h("li", null, badge(lately ? "look" : "ok", lately ? "warn" : "good"), ` ${count(lately)} of ${count(week.kept + lately)} records lost by clients in seven days${said}, ${count(sum(ever.lost))} ever`);
+}
+
+const STATES = { live: "good", ended: "", quiet: "", stale: "warn" };
+
+function processes(data) {
+  const { processes: all, known } = data.processes;
+  if (all.length === 0) return h("small", null, "What a client could not record it counts itself: ", h("code", null, "logos_shift.stats()"), ".");
+  const shown = [...all].sort((one, other) => (other.warnings.length > 0) - (one.warnings.length > 0)).slice(0, 20);
+  const columns = [
+    { name: "Process", cell: (one) => [h("code", null, one.process.slice(0, 8)), " ", badge(one.state, STATES[one.state])] },
+    { name: "Last seen", cell: (one) => when(one.last_seen) },
+    { name: "Kept", kind: "number", cell: (one) => count(one.kept) },
+    { name: "Lost", kind: "number", cell: (one) => count(sum(one.lost)) },
+    { name: "In its spool", kind: "number", cell: (one) => (one.spool_bytes ? `${count(one.spool_bytes)} B` : "–") },
+    { name: "Config", cell: (one) => (one.config_version === null ? "none" : `version ${one.config_version}${one.config_age === null ? "" : `, ${Math.round(one.config_age)} s old`}`) },
+    { name: "Version", cell: (one) => one.version },
+    { name: "Look at", cell: (one) => (one.warnings.length ? [badge("look", "warn"), ` ${one.warnings.join("; ")}`] : "–") },
+  ];
+  const caption = known > shown.length ? `Processes that record: ${count(shown.length)} of ${count(known)} heard of in seven days` : "Processes that record, heard of in seven days";
+  return table(caption, columns, shown, { shown: true });
 }
 
 function config(one, data) {
