@@ -48,6 +48,10 @@ PAGES = [
     "dataset list",
     "dataset build support --feedback any",
     "tune list",
+    "autopilot status",
+    "candidate report",
+    "candidate list",
+    "gate --help",
     "keys list",
     "notify list",
     "notify outbox",
@@ -56,6 +60,10 @@ PAGES = [
     "calls show nothing-of-this-name",
     "calls list --since tomorrow",
     "rollout start --help",
+    "rollout status nothing-of-this-name",
+    "serve --host 192.0.2.1",
+    "experiment list --url logos.example.com",
+    "--home /proc/home experiment start a --model m --candidate t",
 ]
 QUESTIONS = (
     "Where is my parcel?",

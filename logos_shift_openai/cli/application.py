@@ -74,6 +74,7 @@ class _Commands(TyperGroup):
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         completing.complete(self)
+        completing.press_once()
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Name them in the order in which they are come to need."""
@@ -100,6 +101,11 @@ class _Commands(TyperGroup):
             # The reader has gone; nothing may be flushed into the closed pipe when the process ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(_PIPE_CLOSED) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            warn(f"{error.filename}: {error.strerror}; another home folder is named by --home or LOGOS_SHIFT_HOME")
+            raise typer.Exit(1) from None
 
 
 app = typer.Typer(

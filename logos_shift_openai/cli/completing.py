@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@/+-]{0,199}")
 _MOST: Final = 50
 _SECONDS: Final = 0.2
+_ZSH_REGISTERS: Final = "\ncompdef %(complete_func)s %(prog_name)s\n"
+_ZSH_COMPLETES: Final = """
+if [[ "${funcstack[1]}" == "_%(prog_name)s" ]]; then
+  %(complete_func)s "$@"
+fi
+"""
 
 
 def complete(command: Any) -> None:
@@ -33,6 +40,16 @@ def complete(command: Any) -> None:
         names = _BY_NAME.get(parameter.name)
         if names is not None and parameter._custom_shell_complete is None:  # noqa: SLF001 - set when it is made, only
             parameter._custom_shell_complete = _asking(names)  # noqa: SLF001
+
+
+def press_once() -> None:
+    """Have zsh complete at the first press of a session.
+
+    Typer's script is loaded at that press, and only says what is to be called at the next one.
+    """
+    scripts = getattr(sys.modules.get("typer._completion_shared"), "_completion_scripts", None)
+    if isinstance(scripts, dict) and str(scripts.get("zsh")).endswith(_ZSH_REGISTERS):
+        scripts["zsh"] += _ZSH_COMPLETES
 
 
 def datasets(ctx: Any, incomplete: str) -> list[str]:

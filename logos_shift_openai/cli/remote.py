@@ -113,7 +113,8 @@ class Remote:
             )
             text = answer.content
         except (requests.RequestException, UnicodeError) as error:
-            raise CommandError(f"{self.url} cannot be reached: {_why(error)}") from None
+            cure = "is `logos-shift serve` running there? --url and LOGOS_SHIFT_URL name the server"
+            raise CommandError(f"{self.url} cannot be reached: {_why(error)}; {cure}") from None
         if answer.status_code != _OK:
             raise CommandError(_refusal(self.url, answer.status_code, text))
         try:
@@ -146,7 +147,8 @@ def remote_of(url: str, api_key: str | None) -> Remote:
         good = False
     if not good:
         raise CommandError(
-            "the server's address must be like https://logos.example.com, without a key or a query in it"
+            "the server's address (--url or LOGOS_SHIFT_URL) must be like https://logos.example.com, "
+            "with its http:// or https://, and without a key or a query in it"
         )
     key = (api_key or "").strip() or None
     if key is not None and not (key.isascii() and key.isprintable()):

@@ -58,6 +58,7 @@ def serve(
         raise CommandError(f'{missing} not installed; the server comes with: pip install "logos_shift_openai[server]"')
     from logos_shift_openai.server import serve as serving  # noqa: PLC0415
     from logos_shift_openai.server.limits import Limits  # noqa: PLC0415
+    from logos_shift_openai.server.listening import NoRoomError, look_for_room  # noqa: PLC0415
     from logos_shift_openai.server.store.database import StoreError, open_store  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -67,6 +68,7 @@ def serve(
     channels = named_channels()
     limits = Limits(requests_per_second=rate, shutdown_seconds=shutdown_seconds)
     try:
+        look_for_room(host, port)
         store = open_store(database_url or ctx.obj.store_path)
         home = None if database_url else ctx.obj.home
         first_key = serving.prepare(store, home, now_ms(), no_auth=no_auth)
@@ -87,7 +89,7 @@ def serve(
             access_log=access_log,
             started=lambda url: _say(url, store.where, first_key, no_auth=no_auth),
         )
-    except (StoreError, serving.ServeError) as error:
+    except (StoreError, serving.ServeError, NoRoomError) as error:
         raise CommandError(str(error)) from None
     try:
         server.run()

@@ -60,7 +60,9 @@ def opened(place: Place, *, create: bool = False, address: str | None = None) ->
         else:
             store = open_store(place.store_path) if there else empty_store(str(place.store_path))
     except StoreError as error:
-        raise CommandError(str(error)) from None
+        nowhere = address is None and not place.store_path.is_file()
+        cure = "; another home folder is named by --home or LOGOS_SHIFT_HOME" if nowhere else ""
+        raise CommandError(f"{error}{cure}") from None
     try:
         if there:
             take_in_and_say(store, place)
