@@ -30,7 +30,7 @@ ROOMS = {
 LAZY = {
     "client": {"requests", "wrapt", "urllib3"},
     "cli": {"requests"},
-    "server": {"boto3", "requests", "genai_prices", "rensa"},
+    "server": {"boto3", "botocore", "requests", "genai_prices", "rensa"},
 }
 
 

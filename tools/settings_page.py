@@ -32,6 +32,17 @@ Providers, one pair of variables each, or `LogosShift(providers={"name": Provide
 
 """
 
+PLACES = """
+Where the server and the commands keep what they are told, if not in the home folder; the options of `logos-shift serve`
+beat these. See [self-hosting.md](self-hosting.md), also for the address and the keys of a bucket:
+
+| environment | takes | meaning |
+|---|---|---|
+| `LOGOS_SHIFT_DATABASE_URL` | as in `postgresql+psycopg://logos@db/logos` | a PostgreSQL instead of SQLite |
+| `LOGOS_SHIFT_BODIES_URL` | `s3://bucket` or `s3://bucket/prefix` | an S3-compatible store for bodies and editions |
+
+"""
+
 CHANNELS = """
 Channels that notifications are told on, by `logos-shift serve` or, without a server, by each `logos-shift rollout`; see
 [notifications.md](notifications.md). `<NAME>` is yours to choose:
@@ -71,7 +82,8 @@ def page() -> str:
     """Give the whole page."""
     rows = (f"| `{one.argument}` | `{one.variable}` | {one.takes} | {one.default} | {one.meaning} |\n" for one in TABLE)
     ways = (f"| `{channels.PREFIX}<NAME>_{name}` | {takes} | {meaning} |\n" for name, takes, meaning in channels.TABLE)
-    return HEAD + "".join(rows) + PROVIDERS.rstrip("\n") + "\n" + CHANNELS + "".join(ways) + TAIL
+    parts = (HEAD, *rows, PROVIDERS.rstrip("\n"), "\n", PLACES.rstrip("\n"), "\n", CHANNELS, *ways, TAIL)
+    return "".join(parts)
 
 
 if __name__ == "__main__":

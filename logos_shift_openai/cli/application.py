@@ -38,7 +38,7 @@ from logos_shift_openai.cli import (
     ui,
 )
 from logos_shift_openai.cli.output import CommandError, clean, warn
-from logos_shift_openai.cli.session import Place
+from logos_shift_openai.cli.session import BODIES_URL, Place
 from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.home import default_home
 
@@ -159,7 +159,8 @@ def _shared(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    ctx.obj = Place(home=_possible(home.expanduser().absolute() if home is not None else default_home(os.environ)))
+    folder = _possible(home.expanduser().absolute() if home is not None else default_home(os.environ))
+    ctx.obj = Place(folder, os.environ.get(BODIES_URL, "").strip() or None)
 
 
 def _possible(home: Path) -> Path:

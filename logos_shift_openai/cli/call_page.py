@@ -40,10 +40,13 @@ def show_call(call: dict[str, Any], now: int) -> None:
     out = console()
     out.print(_pairs(_facts(call, now), block=False))
     out.print()
-    if call.get("bodies", True):
-        out.print(_pairs(conversation(call), block=True))
+    if not call.get("bodies", True):
+        told = "not kept (sampled): the call is counted, its client left its text behind"
+        out.print(_pairs([("bodies", told)], block=True))
+    elif call["request"] is None and call["response"] is None:
+        out.print(_pairs([("bodies", "not kept any more")], block=True))
     else:
-        out.print(_pairs([("bodies", "not kept (sampled)")], block=True))
+        out.print(_pairs(conversation(call), block=True))
     out.print()
     out.print(_pairs(_feedback(call, now), block=True))
 

@@ -21,6 +21,7 @@ from logos_shift_openai.cli.output import (
     milliseconds,
     now_ms,
     plain_table,
+    warn,
 )
 from logos_shift_openai.cli.session import opened, take_in_and_say
 
@@ -181,11 +182,14 @@ def export(
     ] = None,
 ) -> None:
     """Write calls to stdout with their bodies and feedback, one JSON object a line, the oldest first."""
-    from logos_shift_openai.server.export import Wanted, export_calls  # noqa: PLC0415
+    from logos_shift_openai.core.left_out import REASONS  # noqa: PLC0415
+    from logos_shift_openai.server.export import Tally, Wanted, export_calls  # noqa: PLC0415
 
-    begun = None if since is None else since_ms(since, now_ms())
+    begun, tally = None if since is None else since_ms(since, now_ms()), Tally()
     with opened(ctx.obj, address=database_url) as store:
-        emit_lines(export_calls(store, Wanted(dataset=dataset, since=begun, rated=rated)))
+        emit_lines(export_calls(store, Wanted(dataset=dataset, since=begun, rated=rated), tally))
+    for why, count in sorted(tally.left_out.items()):
+        warn(f"{count:,} lines without text: {REASONS[why].meaning}")
 
 
 def since_ms(text: str, now: int) -> int:
@@ -214,6 +218,8 @@ def _table(found: list[dict[str, Any]], *, header: bool = True, follow: bool = F
     if follow or any(call["assigned"] for call in found):
         columns.append(_VARIANT)
     columns += [_TOOK, _END]
+    if not follow and any("bodies" in call for call in found):
+        columns.append(_TEXT)
     if not follow and any(call["feedback"] for call in found):
         columns.append(_SCORE)
     table = plain_table()
@@ -278,6 +284,7 @@ _DATASET: Final = _Column("dataset", 16, lambda call, _now: (call["dataset"], ""
 _VARIANT: Final = _Column("variant", 9, lambda call, _now: _variant(call))
 _TOOK: Final = _Column("took", 6, lambda call, _now: (milliseconds(call["duration_ms"]), ""), "right")
 _END: Final = _Column("end", 3, lambda call, _now: _end(call))
+_TEXT: Final = _Column("text", 7, lambda call, _now: ("" if call.get("bodies", True) else "sampled", "dim"))
 _SCORE: Final = _Column("score", 5, lambda call, _now: _score(call))
 
 

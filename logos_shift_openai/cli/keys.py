@@ -132,10 +132,10 @@ def feedback_token(
 
 @contextmanager
 def _store(place: Place, database_url: str | None) -> Iterator[Store]:
-    from logos_shift_openai.server.store.database import StoreError, open_store  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
 
     try:
-        store = open_store(database_url or place.store_path)
+        store = place.open_store(database_url)
         try:
             yield store
         finally:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from logos_shift_openai.cli.output import clean, console, plain_table
+from logos_shift_openai.cli.replaying import UNSENDABLE
 from logos_shift_openai.core.agreement import IncomparableError, counts_of, standing
 from logos_shift_openai.core.answers import answers_of
+from logos_shift_openai.core.left_out import REASONS
 from logos_shift_openai.server.replays import read_pairs, shadows_of
 
 if TYPE_CHECKING:
@@ -69,8 +71,10 @@ def report(
         "experiment": plan.experiment,
         "calls": len(plan.calls),
         "asked": {
-            "now": asked.new, "before": asked.before, "left_out": asked.left_out, "unanswered": asked.unanswered,
+            "now": asked.new, "before": asked.before, "left_out": asked.left_out.total(),
+            "unanswered": asked.unanswered,
         },
+        "left_out": dict(asked.left_out),
         "compare": how,
         "agreement": {
             "pairs": found.pairs, "mean": found.mean, "low": found.low, "high": found.high,
@@ -121,6 +125,8 @@ def show(found: dict[str, Any]) -> None:
         ("candidate", f"{found['candidate']['model']} at {found['candidate']['provider']}"),
         ("calls", ", ".join((f"{found['calls']} taken", f"{asked['now']} asked now", *notes))),
     ]
+    for name, count in sorted(found["left_out"].items(), key=lambda one: -one[1]):
+        rows.append(("left out", f"{count}: {_WHY[name]}"))
     if agreement["pairs"]:
         low, high = agreement["low"], agreement["high"]
         rows += [
@@ -159,9 +165,13 @@ def show(found: dict[str, Any]) -> None:
         console().print(f"\n{more} more with --json")
 
 
+_WHY: Final = {
+    **{name: f"{meaning}; {step}" for name, (meaning, step) in REASONS.items()},
+    UNSENDABLE: "its request is not to be sent a second time",
+}
 _NOTES: Final = {
     "before": "asked before",
-    "left_out": "left out (not kept as it was asked, or not to be sent twice)",
+    "left_out": "left out",
     "unanswered": "not taken by the provider",
 }
 

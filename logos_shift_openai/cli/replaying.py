@@ -7,6 +7,7 @@ ends. A request that the model refuses, or answers with nonsense, is the candida
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
     Advance = Callable[[str, int, int], None]
 
+UNSENDABLE: Final = "unsendable"
+"""Why a call is left out whose request is not to be sent a second time; the other words are those of an edition."""
+
 _IN_A_ROW: Final = 5
 
 
@@ -62,14 +66,14 @@ class Done:
     Args:
         new: Requests that were answered, or failed for good.
         before: Calls that the candidate had been asked about already.
-        left_out: Calls whose request is not kept as it was, or may not be sent a second time.
+        left_out: Calls whose request is not kept as it was, or may not be sent a second time, by the reason why.
         unanswered: Requests that the provider did not take.
         broken_off: Why the run ended early.
     """
 
     new: int = 0
     before: int = 0
-    left_out: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
     broken_off: str | None = None
     tokens: list[int] = field(default_factory=lambda: [0, 0])
@@ -138,9 +142,12 @@ def ask_all(store: Store, plan: Plan, settings: Settings, pace: Pace, advance: A
         advance("asking", number, len(left))
         with store.reading() as connection:
             call = to_ask(connection, call_id)
-        body = None if call is None else _body(plan.candidate, call)
-        if call is None or body is None:
-            done.left_out += 1
+        if isinstance(call, str):
+            done.left_out[call] += 1
+            continue
+        body = _body(plan.candidate, call)
+        if body is None:
+            done.left_out[UNSENDABLE] += 1
             continue
         at, since = now_ms(), time.perf_counter()
         try:

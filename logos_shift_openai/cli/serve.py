@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from logos_shift_openai.cli.needed import SERVER, absent
 from logos_shift_openai.cli.notify import named_channels
 from logos_shift_openai.cli.output import CommandError, now_ms
+from logos_shift_openai.cli.session import BODIES_URL
 
 EXAMPLE: Final = (
     "Example:\n\n\b\n  logos-shift serve\n"
@@ -31,6 +33,10 @@ def serve(
             envvar="LOGOS_SHIFT_DATABASE_URL",
             help="A PostgreSQL, instead of SQLite in the home folder.",
         ),
+    ] = None,
+    bodies_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", envvar=BODIES_URL, help="s3://bucket/prefix for bodies, instead of the database."),
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="No keys; on this machine only.")] = False,
     cors_origin: Annotated[
@@ -59,17 +65,21 @@ def serve(
     from logos_shift_openai.server import serve as serving  # noqa: PLC0415
     from logos_shift_openai.server.limits import Limits  # noqa: PLC0415
     from logos_shift_openai.server.listening import NoRoomError, look_for_room  # noqa: PLC0415
-    from logos_shift_openai.server.store.database import StoreError, open_store  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
+    from logos_shift_openai.server.store.s3 import S3Bodies  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    for name in ("uvicorn.error", "boto3", "botocore", "s3transfer"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     if no_auth and not serving.is_loopback(host):
         raise CommandError(f"--no-auth serves this machine alone, and {host} can be reached by others; leave it out")
     channels = named_channels()
     limits = Limits(requests_per_second=rate, shutdown_seconds=shutdown_seconds)
     try:
         look_for_room(host, port)
-        store = open_store(database_url or ctx.obj.store_path)
+        store = replace(ctx.obj, bodies_url=bodies_url or None).open_store(database_url)
+        if isinstance(store.bodies, S3Bodies):
+            store.bodies.bucket.check()
         home = None if database_url else ctx.obj.home
         first_key = serving.prepare(store, home, now_ms(), no_auth=no_auth)
         service = serving.make_service(

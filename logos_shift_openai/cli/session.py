@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from logos_shift_openai.server.embedded import TakenIn
     from logos_shift_openai.server.store.database import Store
 
+BODIES_URL: Final = "LOGOS_SHIFT_BODIES_URL"
+"""The variable that says where bodies lie, for every process that opens a store."""
+
 _LONG_BYTES: Final = 4 * 1024 * 1024
 """A spool of more than this is worth a progress bar."""
 
@@ -27,14 +30,30 @@ class Place:
 
     Args:
         home: The home folder.
+        bodies_url: Where bodies lie, if not in the database: LOGOS_SHIFT_BODIES_URL.
     """
 
     home: Path
+    bodies_url: str | None = None
 
     @property
     def store_path(self) -> Path:
         """The file of the embedded store."""
         return self.home / "store.sqlite3"
+
+    def open_store(self, address: str | None = None, *, create: bool = True) -> Store:
+        """Open the home folder's store, or a database, with its bodies where they lie.
+
+        Args:
+            address: Of a database; None for the home folder's store.
+            create: As for `server.store.database.open_store`.
+
+        Raises:
+            StoreError: it cannot be opened.
+        """
+        from logos_shift_openai.server.store.database import open_store  # noqa: PLC0415
+
+        return open_store(address or self.store_path, create=create, bodies_url=self.bodies_url)
 
 
 @contextmanager
@@ -51,14 +70,14 @@ def opened(place: Place, *, create: bool = False, address: str | None = None) ->
     Raises:
         CommandError: the store cannot be opened, read or written.
     """
-    from logos_shift_openai.server.store.database import StoreError, empty_store, open_store  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import StoreError, empty_store  # noqa: PLC0415
 
     try:
         there = address is None and (create or place.home.is_dir())
         if address is not None:
-            store = open_store(address, create=False)
+            store = place.open_store(address, create=False)
         else:
-            store = open_store(place.store_path) if there else empty_store(str(place.store_path))
+            store = place.open_store() if there else empty_store(str(place.store_path))
     except StoreError as error:
         nowhere = address is None and not place.store_path.is_file()
         cure = "; another home folder is named by --home or LOGOS_SHIFT_HOME" if nowhere else ""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, now_ms, plain_table
 from logos_shift_openai.cli.progress import counted
+from logos_shift_openai.cli.session import BODIES_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from logos_shift_openai.cli.session import Place
     from logos_shift_openai.server.store.database import Store
@@ -87,6 +87,10 @@ def vacuum(ctx: typer.Context, database_url: _Address = None, as_json: _AsJson =
         return
     typer.echo(f"{removed.calls:,} calls and {removed.bodies:,} bodies were past their time.")
     typer.echo(f"{repacked.bodies:,} bodies packed anew: {_bytes(repacked.before)} became {_bytes(repacked.after)}.")
+    if repacked.moved:
+        typer.echo(f"{repacked.moved:,} bodies were still in the database, and lie in the other store now.")
+    if removed.objects:
+        typer.echo(f"{removed.objects:,} objects that nothing names any more were removed.")
     typer.echo(f"The store takes {_bytes(after)} now; it took {_bytes(before)}.")
 
 
@@ -142,12 +146,17 @@ def keep(
 def move(
     ctx: typer.Context,
     target: Annotated[str, typer.Argument(metavar="URL", help="Where to: an address, or another file.")],
+    bodies_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", envvar=BODIES_URL, help="s3://bucket/prefix for the bodies there, or database."),
+    ] = None,
     as_json: _AsJson = False,
 ) -> None:
     """Copy the home folder's store into another one; may be run again to go on."""
     from logos_shift_openai.server.store.moving import move as run  # noqa: PLC0415
 
-    with _opened(ctx.obj, None) as source, _opened(ctx.obj, target, create=True) as other:
+    there = replace(ctx.obj, bodies_url=None if bodies_url in {None, "", "database"} else bodies_url)
+    with _opened(ctx.obj, None) as source, _opened(there, target, create=True) as other:
         if source.where == other.where:
             raise CommandError("a store cannot be moved into itself")
         with counted("copying records") as advance:
@@ -169,11 +178,10 @@ def move(
 @contextmanager
 def _opened(place: Place, address: str | None, *, create: bool = False) -> Iterator[Store]:
     """Open the store that is meant; what it is asked fails with one line."""
-    from logos_shift_openai.server.store.database import StoreError, open_store  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
 
-    target: Path | str = place.store_path if address is None else address
     try:
-        store = open_store(target, create=create)
+        store = place.open_store(address, create=create)
         try:
             yield store
         finally:

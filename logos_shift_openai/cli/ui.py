@@ -37,13 +37,13 @@ def ui(
         raise CommandError(f'{missing} not installed; the pages come with: pip install "logos_shift_openai[server]"')
     from logos_shift_openai.server import serve as serving  # noqa: PLC0415
     from logos_shift_openai.server.rollouts import embedded_home  # noqa: PLC0415
-    from logos_shift_openai.server.store.database import StoreError, open_store  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     place = ctx.obj
     channels = named_channels()
     try:
-        store = open_store(place.store_path)
+        store = place.open_store()
         service = serving.make_service(
             store, home=place.home, channels=channels, embedded=embedded_home(store, place.home)
         )

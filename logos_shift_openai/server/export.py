@@ -7,14 +7,14 @@ parsed: it is put into its line as it lies in the store. Calls that come in mean
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from sqlalchemy import ARRAY, Connection, bindparam, func, select
 
 from .store.database import store_of
-from .store.rows import NO_BODIES, bodies_of, feedback_of, head_of
+from .store.rows import LEFT_BEHIND, NO_BODIES, bodies_of, feedback_of, head_of
 from .store.schema import Id, call_bodies, calls, feedback
 
 if TYPE_CHECKING:
@@ -49,7 +49,19 @@ class Wanted:
     rated: bool = False
 
 
-def export_calls(store: Store, wanted: Wanted | None = None) -> Iterator[bytes]:
+@dataclass(slots=True)
+class Tally:
+    """Calls that were exported without their texts, by the reason why: a word of `core.left_out`."""
+
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def note(self, *, sampled: bool) -> None:
+        """Count one: its client left its bodies behind, or they are not kept any more."""
+        why = "sampled" if sampled else "no_body"
+        self.left_out[why] = self.left_out.get(why, 0) + 1
+
+
+def export_calls(store: Store, wanted: Wanted | None = None, tally: Tally | None = None) -> Iterator[bytes]:
     r"""Give calls as lines of JSON, each with its `\n`, by their ids.
 
     A line has the names of wire format 1, `score` (the one that counts, or null) and `said`, the feedback about the
@@ -58,12 +70,13 @@ def export_calls(store: Store, wanted: Wanted | None = None) -> Iterator[bytes]:
     Args:
         store: Where from.
         wanted: Only these.
+        tally: Counts those whose line has no text.
 
     Raises:
         StoreError: the store cannot be read; lines given before stay good.
     """
     query = select(calls).order_by(calls.c.id).limit(_PART)
-    wanted = wanted or Wanted()
+    wanted, tally = wanted or Wanted(), tally or Tally()
     if wanted.dataset is not None:
         query = query.where(calls.c.dataset == wanted.dataset)
     if wanted.since is not None:
@@ -74,14 +87,14 @@ def export_calls(store: Store, wanted: Wanted | None = None) -> Iterator[bytes]:
     while True:
         with store.reading() as connection:
             rows = [dict(zip(_COLUMNS, row, strict=True)) for row in connection.execute(query.where(calls.c.id > last))]
-            lines = list(_lines(connection, rows)) if rows else []
+            lines = list(_lines(connection, rows, tally)) if rows else []
         yield from lines
         if len(rows) < _PART:
             return
         last = rows[-1]["id"]
 
 
-def _lines(connection: Connection, rows: list[dict[str, Any]]) -> Iterator[bytes]:
+def _lines(connection: Connection, rows: list[dict[str, Any]], tally: Tally) -> Iterator[bytes]:
     store = store_of(connection)
     bodies = _bodies(connection, rows[0]["id"], rows[-1]["id"])
     said = _said(connection, rows)
@@ -94,6 +107,11 @@ def _lines(connection: Connection, rows: list[dict[str, Any]]) -> Iterator[bytes
         if body is not None:
             codec, data, place = body
             pack = store.codec.unpack(connection, codec, store.bodies.fetch(data, place))
+        sampled = not head.pop("bodies", True) or pack.endswith(LEFT_BEHIND)
+        if body is None or sampled:
+            tally.note(sampled=sampled)
+            if body is None and sampled:  # otherwise it stands in the body
+                head["bodies"] = False
         text = _encode({**head, "score": row["score"], "said": about})
         yield b"%b,%b\n" % (text[:-1], _one_line(pack)[1:])
 

@@ -15,7 +15,7 @@ from .evaluation.keeping import find_evaluation, read_answers
 from .evaluation.questions import asked_besides, questions
 from .evaluation.running import judged_of
 from .experiments import ExperimentError, NoExperimentError
-from .tuners.edition import read_edition
+from .tuners.edition import edition_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def compared_of(store: Store, home: Path, evaluation: str) -> list[Compared]:
     with store.reading() as connection:
         one = find_evaluation(connection, evaluation)
         there = read_answers(connection, evaluation)
-        edition = read_edition(home, one.edition)
+        edition = edition_of(store, home, one.edition)
         besides = asked_besides(connection, edition)
     return [
         Compared(there[each.row].confidences, judged_of(one.rules, each, there[each.row]).agreement)

@@ -182,8 +182,8 @@ def count_new(connection: Connection, heads: list[Head], said: list[FeedbackRow]
 
 def _keep_bodies(connection: Connection, found: list[tuple[Head, bytes | None]], now: int) -> None:
     store = store_of(connection)
-    packed = [(head.id, store.codec.pack(head.dataset, pack)) for head, pack in found if pack is not None]
-    insert_new(connection, call_bodies, store.bodies.keep(packed, now))
+    packed = [(head.id, head.dataset, store.codec.pack(head.dataset, pack)) for head, pack in found if pack is not None]
+    insert_new(connection, call_bodies, store.bodies.keep(packed, now, now))
 
 
 def _score(connection: Connection, deltas: Deltas, heads: list[Head], named: set[str]) -> None:

@@ -93,11 +93,16 @@ def shadows_of(connection: Connection, call_ids: Sequence[str], candidate: Candi
     return found
 
 
-def to_ask(connection: Connection, call_id: str) -> Row | None:
-    """Give a call with its request; None where that is not kept as it was: gone, cut, or with media taken out."""
+def to_ask(connection: Connection, call_id: str) -> Row | str:
+    """Give a call with its request; where that is not kept as it was, the word of `core.left_out` that says why."""
     found = find_call(connection, call_id)
-    whole = found is not None and found["request"] is not None and found["response"] is not None
-    return found if whole and found is not None and not (found["truncated"] or found["media"]) else None
+    if found is None:
+        return "no_body"
+    if not found.get("bodies", True):
+        return "sampled"
+    if found["request"] is None or found["response"] is None:
+        return "no_body"
+    return "truncated" if found["truncated"] else "media" if found["media"] else found
 
 
 def read_pairs(connection: Connection, shadow_ids: Sequence[str]) -> Iterator[Pair]:

@@ -2,7 +2,8 @@
 
 A rule gives the days for which calls are kept and, where that is less, the days for which their bodies are. Where
 every dataset's calls of a day are past their time, PostgreSQL drops the day's partition whole; all else is deleted
-a few hundred rows at a time, so that nobody waits. Objects of an S3 store go when no row names them any more.
+a few hundred rows at a time, so that nobody waits. Objects of an S3 store go when no row names them any more: see
+`server.sweeping`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, delete, exists, func, select, update
+from sqlalchemy import Connection, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .keeping import ANY
 from .store.partitions import DAY_MS, day_start_id, drop_days_before, make_partitions
 from .store.schema import call_bodies, calls, feedback, shadows
 from .store.schema import retention as rules_table
+from .sweeping import sweep, sweep_due
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 _PART: Final = 500
 _IDLE_SECONDS: Final = 600.0
-_SWEEP_AFTER_MS: Final = DAY_MS
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -94,12 +95,18 @@ def retention(store: Store, now: int) -> float:
     Returns:
         Seconds to the next turn.
     """
-    enforce(store, now)
+    enforce(store, now, sweep_now=False)
     return _IDLE_SECONDS
 
 
-def enforce(store: Store, now: int) -> Removed:
-    """Remove what is past its time."""
+def enforce(store: Store, now: int, *, sweep_now: bool = True) -> Removed:
+    """Remove what is past its time.
+
+    Args:
+        store: Which one.
+        now: Milliseconds since 1970.
+        sweep_now: Whether objects that no row names are looked for in any case, or only if a day has passed.
+    """
     removed = Removed()
     with store.reading() as connection:
         found = rules(connection)
@@ -116,7 +123,8 @@ def enforce(store: Store, now: int) -> Removed:
             removed.bodies += _drop_bodies(store, dataset, now - rule.of_bodies * DAY_MS)
         if rule.days is not None:
             removed.calls += _drop_calls(store, dataset, now - rule.days * DAY_MS)
-    removed.objects = _sweep(store, now)
+    if sweep_now or sweep_due(store, now):
+        removed.objects = sweep(store, now)
     return removed
 
 
@@ -177,15 +185,3 @@ def _drop_calls(store: Store, dataset: str, before: int) -> int:
 def _some(store: Store, condition: ColumnElement[bool]) -> list[str]:
     with store.reading() as connection:
         return list(connection.scalars(select(calls.c.id).where(condition).order_by(calls.c.at).limit(_PART)))
-
-
-def _sweep(store: Store, now: int) -> int:
-    """Remove the objects that no row names; young ones may belong to a batch that is not committed yet."""
-    gone: list[str] = []
-    for name in store.bodies.objects(now - _SWEEP_AFTER_MS):
-        with store.reading() as connection:
-            named = select(func.count()).where(call_bodies.c.place.like(f"{name}:%"))
-            if not connection.scalar(named):
-                gone.append(name)
-    store.bodies.drop(gone)
-    return len(gone)

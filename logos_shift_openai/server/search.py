@@ -189,7 +189,9 @@ def _head(connection: Connection, row: RowMapping) -> Row:
 
 def _preview(connection: Connection, call_id: str) -> dict[str, Any]:
     body = connection.execute(select(*_BODY).where(call_bodies.c.call_id == call_id)).mappings().first()
-    if body is None or body["data"] is None:  # in another store it would be a request each
+    if body is None:
         return {"asked": None, "answered": None}
+    if body["data"] is None:  # it would be a request each
+        return {"asked": None, "answered": None, "elsewhere": True}
     bodies = values_of(store_of(connection).codec.unpack(connection, body["codec"], body["data"]))
     return {"asked": asked(bodies.get("request")), "answered": answered(bodies.get("response"))}

@@ -130,14 +130,16 @@ class Service:
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _close(self) -> None:
+        self.intake.close()
+        try:
+            self._write_uses()  # before anything that may take long: whoever ends us may lose patience
+        except StoreError as error:
+            _logger.warning("the last use of keys was not written down: %s", error)
         if self.worker is not None:
             self.worker.stop(self.limits.shutdown_seconds)
         if self.editions is not None:
             self.editions.close()
-        self.intake.close()
         self._readers.shutdown(wait=True)
-        with suppress(StoreError):
-            self._write_uses()
 
     async def read(self, ask: Callable[[Connection], _T], *, always: bool = False) -> _T:
         """Ask the store something, in a reader's thread.
@@ -208,6 +210,11 @@ class Service:
 
     def _write_uses(self) -> None:
         used, self.keys.used = self.keys.used, {}
-        if used:
+        if not used:
+            return
+        try:
             with self.store.writing() as connection:
                 note_used(connection, used)
+        except StoreError:
+            self.keys.used = {**used, **self.keys.used}  # they are written with the next
+            raise

@@ -297,6 +297,39 @@ def test_a_call_whose_bodies_were_left_behind_says_so(cli: Any, home: Any) -> No
     assert cli("calls", "show", "a", "--json").json["bodies"] is False
 
 
+def test_sampled_calls_are_marked_in_the_list(cli: Any, home: Any) -> None:
+    """And no other; whoever has none has no column for it."""
+    home.spool(home.call(id="whole"))
+    assert "text" not in cli("calls", "list").out.splitlines()[0].split()
+    home.spool(home.call(id="a", request=b"null", response={"usage": {"prompt_tokens": 7}}, bodies=False))
+    header, *rows = (line.split() for line in cli("calls", "list").out.splitlines())
+    assert "text" in header
+    assert {row[0]: "sampled" in row for row in rows} == {"a": True, "whole": False}
+    listed = cli("calls", "list", "--json").json
+    assert {one["id"]: one.get("bodies") for one in listed} == {"a": False, "whole": None}
+
+
+def test_an_export_says_how_many_lines_have_no_text(cli: Any, home: Any) -> None:
+    """Apart for each reason, on stderr; the lines themselves are all there, and each says it once."""
+    old = home.now - 40 * 86_400_000
+    sampled = {"request": b"null", "response": {"usage": {"prompt_tokens": 7}}, "bodies": False}
+    home.spool(home.call(id="old", at=old), home.call(id="olds", at=old, **sampled), home.call(id="new", **sampled))
+    home.spool(home.call(id="whole"))
+    assert cli("store", "keep", "--body-days", "30").code == 0
+    assert cli("calls", "list").code == 0
+    assert cli("store", "vacuum", "--json").json["removed"]["bodies"] == 2
+    ended = cli("calls", "export")
+    lines = ended.out.splitlines()
+    assert {json.loads(line)["id"]: json.loads(line).get("bodies") for line in lines} == {
+        "old": None, "olds": False, "new": False, "whole": None,
+    }  # fmt: skip
+    assert all(line.count('"bodies"') <= 1 for line in lines)
+    assert "1 lines without text: its text is not kept any more" in ended.err
+    assert "2 lines without text: its client kept no text of it" in ended.err
+    assert "bodies not kept any more" in " ".join(cli("calls", "show", "old").out.split())
+    assert "not kept (sampled)" in cli("calls", "show", "olds").out
+
+
 def test_a_call_shows_what_was_checked(cli: Any, home: Any) -> None:
     """In words; a record without checks has no such line."""
     home.spool(

@@ -175,9 +175,24 @@ def test_calls_whose_request_is_not_whole_are_left_out(cli: Any, lab: Answering,
     logged("failed", error=CallError("X", 500))
     logged("half", complete=False)
     logged("own", assigned="candidate", served="candidate", attempts=(Attempt("candidate", "tiny", "lab", True, 1.0),))
+    logged("sampled", bodies=False)
     found = cli(*CANDIDATE, "--json").json
-    assert (found["calls"], found["asked"]["left_out"]) == (2, 2)
+    assert (found["calls"], found["asked"]["left_out"]) == (3, 3)
+    assert found["left_out"] == {"truncated": 1, "media": 1, "sampled": 1}
     assert not lab.asked
+    shown = " ".join(cli(*CANDIDATE).out.split())
+    assert "3 left out" in shown
+    assert "left out 1: its client kept no text of it" in shown
+
+
+def test_calls_whose_text_is_past_its_time_are_left_out(cli: Any, home: Any, lab: Answering, logged: Any) -> None:
+    """Retention of bodies alone has removed it; a replay says so and asks nothing."""
+    logged("a", at=home.now - 3 * 86_400_000)
+    assert cli("calls", "list").code == 0
+    assert cli("store", "keep", "--body-days", "1").code == 0
+    assert cli("store", "vacuum").code == 0
+    found = cli(*CANDIDATE, "--json").json
+    assert (found["calls"], found["left_out"], lab.asked) == (1, {"no_body": 1}, [])
 
 
 def test_answers_are_redacted_before_they_are_kept(cli: Any, lab: Answering, logged: Any) -> None:

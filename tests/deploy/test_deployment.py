@@ -197,6 +197,21 @@ def test_caddy_takes_the_site(home):
     assert checked.returncode == 0, checked.stderr
 
 
+def test_the_trial_of_the_image_fits_what_it_tries():
+    """A shell takes it, and the check it asks is the one in the Dockerfile, found by the script's own pattern."""
+    script = (DEPLOY / "try.sh").read_text(encoding="utf-8")
+    assert os.access(DEPLOY / "try.sh", os.X_OK)
+    assert subprocess.run(["sh", "-n", DEPLOY / "try.sh"], capture_output=True, check=False).returncode == 0
+    (pattern,) = re.findall(r"health=\$\((sed -n '.*' deploy/Dockerfile)\)", script)
+    found = subprocess.run(shlex.split(pattern), capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
+    (check,) = instructions("HEALTHCHECK")
+    assert found == json.loads(check[check.index("[") :])[2]
+    (user,) = re.findall(r'id -u\)" = (\d+)', script)
+    assert user == instructions("USER")[0]
+    options = shlex.split(re.search(r"logos-shift (serve .*?) >/dev/null", script)[1])
+    assert options[0] == instructions("CMD")[0].split('"')[1]
+
+
 def test_the_page_names_every_file():
     """`docs/self-hosting.md` leads to each of them."""
     for path in DEPLOY.iterdir():

@@ -11,6 +11,7 @@ pytest.importorskip("uvicorn")
 sys.path[:0] = [str(Path(__file__).parents[1] / "stores"), str(Path(__file__).parents[1] / "sdk")]
 
 from postgres import postgres, postgres_url  # noqa: E402, F401 - fixtures
+from s3 import s3, s3_url  # noqa: E402, F401 - fixtures
 from served import Lines, Process, Served  # noqa: E402
 
 from logos_shift_openai.server.limits import Limits  # noqa: E402

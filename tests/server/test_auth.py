@@ -11,6 +11,7 @@ from served import ids
 from logos_shift_openai.core.feedback_tokens import mint
 from logos_shift_openai.server.app import ENDPOINTS
 from logos_shift_openai.server.serve import Address, ServeError, server_for
+from logos_shift_openai.server.store.database import StoreError
 
 CLOSED = [one for one in ENDPOINTS if one.scope is not None]
 MAY = {"ingest": {"ingest"}, "read": {"read"}, "admin": {"ingest", "read", "admin"}}
@@ -214,3 +215,18 @@ def test_a_browser_may_give_feedback_from_the_origins_that_are_set(serve):
     answer = feedback(server, "c", headers={"Origin": "https://app.test"}, value=1)
     assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (401, "https://app.test")
     assert server.ask("OPTIONS", "/v1/calls", None, headers={"Origin": "https://app.test"}).status_code == 405
+
+
+def test_a_last_use_that_could_not_be_written_is_written_later(server):
+    """It is put back, and a newer one is not lost for it."""
+    key_id = server.keys["read"].split("_")[2]
+    server.service.note_use(key_id)
+    with server.store.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE api_keys RENAME TO hidden")
+    with pytest.raises(StoreError):
+        server.service._write_uses()
+    with server.store.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE hidden RENAME TO api_keys")
+    server.service._write_uses()
+    (key,) = [one for one in server.ask("GET", "/v1/keys").json()["keys"] if one["id"] == key_id]
+    assert key["last_used"] is not None

@@ -6,6 +6,17 @@ import pytest
 from served import ids
 
 
+def test_sampled_calls_are_marked_in_lists(server, lines):
+    """Those alone, with what was asked and answered null; one call says the same."""
+    sampled = lines.call(request=b"null", bodies=False)
+    server.send(sampled, lines.call())
+    page = server.ask("GET", "/v1/calls?previews=true", "read").json()["calls"]
+    assert {one["id"] == ids(sampled): one.get("bodies") for one in page} == {True: False, False: None}
+    (one,) = [one for one in page if one["id"] == ids(sampled)]
+    assert (one["asked"], one["answered"], "elsewhere" in one) == (None, None, False)
+    assert server.ask("GET", f"/v1/calls/{one['id']}", "read").json()["bodies"] is False
+
+
 def test_pages_come_to_all_calls_once_in_order(server, lines):
     """Also where many have the same time, and while new ones come in."""
     sent = [lines.call(at=1_764_000_000_000 + number // 4) for number in range(23)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from postgres import postgres, postgres_url  # noqa: F401 - fixtures
+from s3 import s3, s3_url  # noqa: F401 - fixtures
 
 from logos_shift_openai.core.ids import uuid7
 from logos_shift_openai.core.records import CallRecord, FeedbackRecord, call_line, feedback_line

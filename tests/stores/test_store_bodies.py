@@ -1,9 +1,9 @@
-"""Bodies: packed with dictionaries, kept in the database or in an S3-compatible store, and read back the same."""
+"""Bodies: packed with dictionaries, kept in the database, and read back the same; `test_store_s3` has the other store."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -11,18 +11,11 @@ from sqlalchemy import func, select
 from logos_shift_openai.server.calls import find_call
 from logos_shift_openai.server.dictionaries import FIRST_AT, due, train, train_due
 from logos_shift_openai.server.ingest import ingest
-from logos_shift_openai.server.retention import Rule, enforce, set_rule
-from logos_shift_openai.server.store.bodies import Place, S3Bodies
 from logos_shift_openai.server.store.codec import Codec
-from logos_shift_openai.server.store.database import Store, open_store
+from logos_shift_openai.server.store.database import Store, StoreError, open_store
 from logos_shift_openai.server.store.schema import call_bodies, dictionaries
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 NOW = 1_764_000_000_000
-DAY = 86_400_000
 
 
 def asked(number: int) -> dict[str, Any]:
@@ -87,69 +80,12 @@ def test_too_few_samples_give_no_dictionary(any_store: Store, lines: Any, take: 
         Codec().unpack(connection, "lz4", b"")
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An S3 store of moto's, in this process."""
-    boto3 = pytest.importorskip("boto3")
-    moto = pytest.importorskip("moto")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with moto.mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="records")
-        yield client
-        client.close()
-
-
-def objects(client: Any) -> list[str]:
-    return [one["Key"] for one in client.list_objects_v2(Bucket="records").get("Contents", ())]
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_bodies_in_an_s3_store(target: Path | str, bucket: Any, lines: Any) -> None:
-    """One object a batch, each body by its range; a replay writes none, and rows hold the place alone."""
-    store = open_store(target, bodies=S3Bodies(bucket, "records", "b/"))
-    batch = [lines.call(id=f"a{n}", request=asked(n)) for n in range(20)]
-    ingest(store, batch, NOW)
-    ingest(store, batch, NOW)
-    assert len(objects(bucket)) == 1
-    for number in (0, 11, 19):
-        assert request_of(store, f"a{number}") == asked(number)
-    with store.reading() as connection:
-        rows = connection.execute(select(call_bodies)).mappings().all()
-    assert all(row["data"] is None for row in rows)
-    places = sorted((Place.read(row["place"]) for row in rows), key=lambda place: place.start)
-    assert [place.start for place in places[1:]] == [place.start + place.length for place in places[:-1]]
-    store.close()
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_objects_that_no_row_names_are_swept_up(sqlite_store: Store, bucket: Any, lines: Any, monkeypatch: Any) -> None:
-    """Those of a batch that failed, and those whose calls are past their time; a young one may yet be named."""
-    from datetime import datetime, timezone
-
-    path = sqlite_store.where
-    store = open_store(path, bodies=S3Bodies(bucket, "records", "b/"))
-    ingest(store, [lines.call(id="a", at=NOW)], NOW)
-    bucket.put_object(Bucket="records", Key="b/0/orphan", Body=b"x")
-    written = int(datetime.now(timezone.utc).timestamp() * 1000)
-    assert enforce(store, written).objects == 0
-    assert enforce(store, written + 2 * DAY).objects == 1
-    assert len(objects(bucket)) == 1
-    with store.writing() as connection:
-        set_rule(connection, Rule("*", days=30))
-    assert enforce(store, written + 9_999 * DAY).objects == 1
-    assert objects(bucket) == []
-    store.close()
-
-
 def test_a_body_elsewhere_is_a_fault_with_its_place(any_store: Store, lines: Any, take: Any) -> None:
     """Without the store it lies in, the message says where that is."""
     take(lines.call(id="a"))
     with any_store.writing() as connection:
         connection.execute(call_bodies.update().values(data=None, place="b/1:0:9"))
-    with pytest.raises(ValueError, match="b/1:0:9"):
+    with pytest.raises(StoreError, match="b/1:0:9: set LOGOS_SHIFT_BODIES_URL"):
         request_of(any_store, "a")
 
 

@@ -16,6 +16,7 @@ from logos_shift_openai.server.datasets.bodies import LeftOutError, read_pack
 from logos_shift_openai.server.datasets.choosing import Choice, EditionError
 from logos_shift_openai.server.datasets.keeping import FolderEditions, editions_of
 from logos_shift_openai.server.datasets.register import (
+    Edition,
     find_edition,
     list_datasets,
     list_editions,
@@ -24,11 +25,15 @@ from logos_shift_openai.server.datasets.register import (
 )
 from logos_shift_openai.server.fold import settle
 from logos_shift_openai.server.ingest import ingest
-from logos_shift_openai.server.store.bodies import S3Bodies
-from logos_shift_openai.server.store.database import open_store
+from logos_shift_openai.server.store.database import Store, open_store
+from logos_shift_openai.server.tuners.edition import EditionError as CannotReadError
+from logos_shift_openai.server.tuners.edition import edition_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from s3 import S3
 
 NOW = 1_764_000_000_000
 SYSTEM = "Name the intent."
@@ -166,7 +171,7 @@ LEFT_OUT: list[tuple[str, dict[str, Any]]] = [
     ("no_answer", {"response": answered(None)}),
     ("no_answer", {"response": answered("  ")}),
     ("no_answer", {"response": {"choices": []}}),
-    ("no_body", {"bodies": False, "request": b"null", "response": None}),
+    ("sampled", {"bodies": False, "request": b"null", "response": None}),
     ("cut", {"response": answered("gree", "length")}),
     ("refused", {"response": answered("", refusal="I cannot")}),
     ("refused", {"response": answered("x", "content_filter")}),
@@ -210,6 +215,7 @@ def test_what_is_left_out_is_counted_by_its_reason(bench: Bench, reason: str, pa
         (b'{"request":{"messages":[{"role":"user","content":NaN}]}}', "unreadable"),
         (b'{"request":{"messages":[' + b"[" * 5_000, "unreadable"),
         (b'{"request":null,"response":null}', "no_body"),
+        (b'{"request":null,"response":null,"bodies":false}', "sampled"),
         (None, "no_body"),
     ],
 )
@@ -438,32 +444,71 @@ def test_a_crash_half_way_leaves_nothing_to_be_seen(bench: Bench, monkeypatch: p
     assert list(bench.root.iterdir()) == []
 
 
+@pytest.fixture
+def in_s3(s3: S3, tmp_path: Path) -> Iterator[Store]:
+    store = open_store(tmp_path / "s3.sqlite3", bodies_url=s3.bodies_url)
+    yield store
+    store.close()
+
+
+def made(store: Store, lines: Any, home: Path, more: int = 0) -> Edition:
+    calls = [lines.call(dataset="d", request=asked(f"q {n} {more}"), response=answered("a")) for n in range(20 + more)]
+    ingest(store, calls, NOW)
+    return make_edition(store, editions_of(store, home / "editions"), Choice("d"), NOW)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_editions_lie_beside_the_bodies_in_s3(lines: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_editions_lie_beside_the_bodies_in_s3(in_s3: Store, s3: S3, lines: Any, tmp_path: Path) -> None:
     """In the same bucket, with the hashes that the manifest has; nothing stays on this machine."""
-    boto3 = pytest.importorskip("boto3")
-    moto = pytest.importorskip("moto")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with moto.mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="records")
-        store = open_store(tmp_path / "s3.sqlite3", bodies=S3Bodies(client, "records", "ours/bodies/"))
-        calls = [lines.call(dataset="d", request=asked(f"q {n}"), response=answered("a")) for n in range(20)]
-        ingest(store, calls, NOW)
-        kept = editions_of(store, tmp_path / "unused")
-        edition = make_edition(store, kept, Choice("d"), NOW)
-        assert edition.place == f"s3://records/ours/editions/{edition.id}"
-        for name, said in edition.manifest["files"].items():
-            size, parts = kept.read(edition.id, name)
-            data = b"".join(parts)
-            assert (size, hashlib.sha256(data).hexdigest()) == (len(data), said["sha256"])
-        keys = [one["Key"] for one in client.list_objects_v2(Bucket="records", Prefix="ours/editions/")["Contents"]]
-        assert len(keys) == 4
-        assert not (tmp_path / "unused").exists()
-        remove_edition(store, kept, edition.id)
-        with pytest.raises(EditionError):
-            kept.read(edition.id, "manifest.json")
-        store.close()
-        client.close()
+    edition = made(in_s3, lines, tmp_path)
+    kept = editions_of(in_s3, tmp_path / "editions")
+    assert edition.place == f"s3://{s3.bucket}/{s3.names(edition.id)[0].rpartition('/')[0]}"
+    for name, said in edition.manifest["files"].items():
+        size, parts = kept.read(edition.id, name)
+        data = b"".join(parts)
+        assert (size, hashlib.sha256(data).hexdigest()) == (len(data), said["sha256"])
+    assert len(s3.names("/editions/")) == 4
+    assert not (tmp_path / "editions").exists()
+    remove_edition(in_s3, kept, edition.id)
+    assert s3.names("/editions/") == []
+    with pytest.raises(EditionError):
+        kept.read(edition.id, "manifest.json")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_edition_in_s3_is_copied_to_where_it_is_needed(in_s3: Store, s3: S3, lines: Any, tmp_path: Path) -> None:
+    """Once, whole or not at all, with the bytes that its name stands for; and gone with it."""
+    one, other = made(in_s3, lines, tmp_path), made(in_s3, lines, tmp_path, more=7)
+    copies = tmp_path / "far" / "edition-copies"
+    found = edition_of(in_s3, tmp_path / "far", one.id)
+    assert found.train == copies / one.id / "train.jsonl"
+    assert hashlib.sha256(found.train.read_bytes()).hexdigest() == one.manifest["files"]["train.jsonl"]["sha256"]
+    assert found.manifest == one.manifest
+    (train,) = s3.names(f"{other.id}/train.jsonl")
+    whole = s3.client.get_object(Bucket=s3.bucket, Key=train)["Body"].read()
+    s3.client.put_object(Bucket=s3.bucket, Key=train, Body=whole[:-1] + b" ")
+    with pytest.raises(CannotReadError, match=r"train\.jsonl of edition \w+ in \S+ is not as"):
+        edition_of(in_s3, tmp_path / "far", other.id)
+    assert [path.name for path in copies.iterdir()] == [one.id]
+    s3.client.put_object(Bucket=s3.bucket, Key=train, Body=whole)
+    remove_edition(in_s3, editions_of(in_s3, tmp_path / "elsewhere" / "editions"), one.id)
+    edition_of(in_s3, tmp_path / "far", other.id)
+    assert [path.name for path in copies.iterdir()] == [other.id]
+    for name in (one.id, "none"):
+        with pytest.raises(CannotReadError, match="there is no edition"):
+            edition_of(in_s3, tmp_path / "far", name)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_editions_from_before_the_bucket_stay(s3: S3, lines: Any, tmp_path: Path) -> None:
+    """On the machine that made them, to be read, trained on and removed."""
+    before = open_store(tmp_path / "s3.sqlite3")
+    edition = made(before, lines, tmp_path)
+    before.close()
+    store = open_store(tmp_path / "s3.sqlite3", bodies_url=s3.bodies_url)
+    kept = editions_of(store, tmp_path / "editions")
+    assert json.loads(b"".join(kept.read(edition.id, "manifest.json")[1])) == edition.manifest
+    assert edition_of(store, tmp_path, edition.id).train.parent == tmp_path / "editions" / edition.id
+    remove_edition(store, kept, edition.id)
+    assert list((tmp_path / "editions").iterdir()) == []
+    store.close()

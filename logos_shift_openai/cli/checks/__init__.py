@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from . import calls, clients, configs, guards, machine, models, rollouts, server, sources, store
+from . import bodies, calls, clients, configs, guards, machine, models, rollouts, server, sources, store
 from .finding import Finding, Machine, as_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ CHECKS: Final[tuple[Callable[[Machine], Iterator[Finding]], ...]] = (
     machine.settings,
     machine.home,
     machine.homes,
+    bodies.bodies,
     store.store,
     configs.config,
     server.server,

@@ -35,12 +35,12 @@ Call = dict[str, Any]
 def calls(on: Machine) -> Iterator[Finding]:
     """Hold the latest calls against the running experiments."""
     from logos_shift_openai.server.calls import Filters, list_calls  # noqa: PLC0415
-    from logos_shift_openai.server.store.database import StoreError, open_store  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
 
     if not on.place.store_path.exists():
         return
     try:
-        store = open_store(on.place.store_path)
+        store = on.place.open_store()
     except StoreError:
         return  # which has been said
     try:
@@ -126,9 +126,14 @@ def _candidate(connection: Connection, name: str, own: list[Call]) -> Iterator[F
 
 def _fault(connection: Connection, failed: list[Call]) -> str:
     from logos_shift_openai.server.calls import find_call  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
 
     for call in failed[:1]:
-        for attempt in (find_call(connection, call["id"]) or {}).get("attempts") or ():
+        try:
+            found = find_call(connection, call["id"]) or {}
+        except StoreError:  # its body lies in a bucket that is away, which has been said
+            return ""
+        for attempt in found.get("attempts") or ():
             if attempt["variant"] == "candidate" and attempt.get("error"):
                 error = attempt["error"]
                 said = " ".join(str(part) for part in (error.get("status"), error.get("message")) if part)

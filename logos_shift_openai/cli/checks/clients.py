@@ -54,12 +54,12 @@ def clients(on: Machine) -> Iterator[Finding]:
 
 def _at_home(on: Machine) -> dict[str, Any] | None:
     from logos_shift_openai.server.clients import read_clients  # noqa: PLC0415
-    from logos_shift_openai.server.store.database import StoreError, open_store  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
 
     if not on.place.store_path.exists():
         return None
     try:
-        store = open_store(on.place.store_path)
+        store = on.place.open_store()
     except StoreError:
         return None  # which has been said
     try:

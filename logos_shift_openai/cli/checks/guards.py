@@ -15,11 +15,10 @@ def guards(on: Machine) -> Iterator[Finding]:
     from logos_shift_openai.server.prompt_drift import drifts  # noqa: PLC0415
     from logos_shift_openai.server.retirement import retiring  # noqa: PLC0415
     from logos_shift_openai.server.rollouts import config_of, embedded_home  # noqa: PLC0415
-    from logos_shift_openai.server.store.database import open_store  # noqa: PLC0415
 
     if not on.place.store_path.exists():
         return
-    store = open_store(on.place.store_path, create=False)
+    store = on.place.open_store(create=False)
     try:
         home = embedded_home(store, on.place.home)
         with store.reading() as connection:

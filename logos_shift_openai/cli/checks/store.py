@@ -27,13 +27,13 @@ def store(on: Machine) -> Iterator[Finding]:
     """Open the embedded store, take the spool in, and tell what it has."""
     from logos_shift_openai.cli.session import take_spool_in  # noqa: PLC0415
     from logos_shift_openai.server.statistics import totals  # noqa: PLC0415
-    from logos_shift_openai.server.store.database import StoreError, open_store  # noqa: PLC0415
+    from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
 
     place = on.place
     if not place.home.is_dir():
         return
     try:
-        opened = open_store(place.store_path)
+        opened = place.open_store()
     except StoreError as error:
         yield Finding("store", "broken", str(error), "move the file away to begin with an empty store")
         return
@@ -45,7 +45,8 @@ def store(on: Machine) -> Iterator[Finding]:
             everything = totals(connection)
             week = _before_the_last(connection, everything.last_at)
     except StoreError as error:
-        yield Finding("store", "broken", str(error), "see to the disk; what was not taken in is still in the spool")
+        where = "the disk" if on.place.bodies_url is None else "the disk and the bucket"
+        yield Finding("store", "broken", str(error), f"see to {where}; what was not taken in is still in the spool")
         return
     finally:
         opened.close()

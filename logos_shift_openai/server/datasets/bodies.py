@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from logos_shift_openai.server.store.rows import LEFT_BEHIND
+
 PROGRAM: Final = ("system", "developer")
 """The roles in which the program speaks."""
 
@@ -88,7 +90,7 @@ def read_pack(packed: bytes | None) -> Pack:
     if packed is None:
         raise LeftOutError("no_body")
     if packed.startswith(b'{"request":null'):
-        raise LeftOutError("no_body")
+        raise LeftOutError("sampled" if packed.endswith(LEFT_BEHIND) else "no_body")
     try:
         return _decode(packed)
     except UnicodeDecodeError:

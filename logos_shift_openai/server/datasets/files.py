@@ -75,4 +75,9 @@ class Files:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        return hashlib.sha256(text).hexdigest()[:_ID_LENGTH]
+        return name_of(text)
+
+
+def name_of(manifest: bytes) -> str:
+    """Give the id of an edition: the hash of its manifest's bytes."""
+    return hashlib.sha256(manifest).hexdigest()[:_ID_LENGTH]

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from logos_shift_openai.server.store.bodies import S3Bodies
+from logos_shift_openai.server.store.s3 import S3Bodies
 
 from .choosing import EditionError
-from .files import MANIFEST, NAMES
+from .files import MANIFEST
+from .s3_editions import S3Editions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 18
 _BUILDING: Final = ".building-"
+COPIES: Final = "edition-copies"
+"""Beside the folder of editions: what was fetched from the S3-compatible store."""
+
 _STALE_SECONDS: Final = 86_400
 
 
@@ -43,6 +47,13 @@ class EditionStore(Protocol):
 
         Raises:
             EditionError: it is not there.
+        """
+
+    def folder(self, edition: str) -> Path:
+        """Give a folder of this machine with the files of an edition; of one that lies elsewhere it is a copy.
+
+        Raises:
+            EditionError: its files are not there.
         """
 
     def remove(self, edition: str) -> None:
@@ -99,50 +110,17 @@ class FolderEditions:
 
         return os.fstat(file.fileno()).st_size, parts()
 
+    def folder(self, edition: str) -> Path:
+        """Give the folder itself."""
+        place = self._root / edition
+        if not (place / MANIFEST).is_file():
+            raise EditionError(f"there is no edition {edition} in {self._root}")
+        return place
+
     def remove(self, edition: str) -> None:
         """Remove the folder."""
         (self._root / edition / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(self._root / edition, ignore_errors=True)
-
-
-class S3Editions:
-    """Editions in an S3-compatible store.
-
-    Args:
-        client: A client of `boto3` for "s3".
-        bucket: The bucket.
-        prefix: What the names of our objects begin with.
-    """
-
-    def __init__(self, client: Any, bucket: str, prefix: str = "logos-shift/editions/") -> None:
-        self._client = client
-        self._bucket = bucket
-        self._prefix = prefix
-
-    @contextmanager
-    def workplace(self) -> Iterator[Path]:
-        """Give a temporary folder."""
-        with tempfile.TemporaryDirectory(prefix="logos-shift-edition-") as folder:
-            yield Path(folder)
-
-    def publish(self, folder: Path, edition: str) -> str:
-        """Upload the files, the manifest last."""
-        for name in NAMES:
-            self._client.upload_file(str(folder / name), self._bucket, f"{self._prefix}{edition}/{name}")
-        return f"s3://{self._bucket}/{self._prefix}{edition}"
-
-    def read(self, edition: str, name: str) -> tuple[int, Iterator[bytes]]:
-        """Give the size and the bytes of a file."""
-        try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=f"{self._prefix}{edition}/{name}")
-        except self._client.exceptions.NoSuchKey:
-            raise EditionError(f"{edition}/{name} is not in the bucket {self._bucket}") from None
-        return int(answer["ContentLength"]), answer["Body"].iter_chunks(_CHUNK)
-
-    def remove(self, edition: str) -> None:
-        """Remove the objects."""
-        for name in reversed(NAMES):
-            self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}{edition}/{name}")
 
 
 def _sync(folder: Path) -> None:
@@ -158,7 +136,7 @@ def _sync(folder: Path) -> None:
 
 def editions_of(store: Store, folder: Path) -> EditionStore:
     """Open the place of a store's editions: beside its bodies where those lie in S3, else a folder of this machine."""
+    here = FolderEditions(folder)
     if isinstance(store.bodies, S3Bodies):
-        client, bucket, prefix = store.bodies.beside("editions/")
-        return S3Editions(client, bucket, prefix)
-    return FolderEditions(folder)
+        return S3Editions(store.bodies.bucket.below("editions"), folder.with_name(COPIES), here)
+    return here

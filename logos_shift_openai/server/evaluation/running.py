@@ -19,7 +19,7 @@ from logos_shift_openai.core.checking import check
 from logos_shift_openai.core.held_out import Judged, report
 from logos_shift_openai.server.holding import held
 from logos_shift_openai.server.prices import read_prices
-from logos_shift_openai.server.tuners.edition import EditionError, read_edition
+from logos_shift_openai.server.tuners.edition import EditionError, edition_of
 from logos_shift_openai.server.tuners.example_files import find_index
 from logos_shift_openai.server.tuners.problems import AwayError
 
@@ -87,7 +87,7 @@ def evaluate(bench: Bench, name: str, advance: Callable[[int, int], None] = lamb
 
 def _advance(bench: Bench, one: Evaluation, advance: Callable[[int, int], None]) -> None:
     try:
-        edition = read_edition(bench.home, one.edition)
+        edition = edition_of(bench.store, bench.home, one.edition)
         asked = _questions(bench, edition, one.rules)
         stop = _ask_all(bench, one, asked, advance)
     except AwayError as error:

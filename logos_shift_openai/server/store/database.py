@@ -13,9 +13,11 @@ import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -23,14 +25,26 @@ from logos_shift_openai.server.file_lock import LockBusyError, hold_lock
 
 from .bodies import BodyStore, DatabaseBodies
 from .codec import Codec
+from .errors import StoreConflictError, StoreError, StoreFullError
 from .migrate import SchemaError, prepare
-from .schema import tables
+from .schema import meta, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
+
+__all__ = [
+    "BUSY_SECONDS",
+    "Store",
+    "StoreConflictError",
+    "StoreError",
+    "StoreFullError",
+    "empty_store",
+    "open_store",
+    "store_of",
+]
 
 BUSY_SECONDS: Final = 30.0
 """How long a writer waits for the others before it gives up."""
@@ -39,19 +53,8 @@ _CONNECT_SECONDS: Final = 10
 _POOL: Final = 8
 _CONFLICTS: Final = {"40001", "40P01"}  # serialization failure, deadlock
 _DISK_FULL: Final = "53100"
+_BODIES: Final = "bodies"
 _SQLITE_FULL: Final = "database or disk is full"  # its words; the driver gives the code from Python 3.11 on
-
-
-class StoreError(Exception):
-    """The store cannot be opened, read or written; the message names it and says why."""
-
-
-class StoreConflictError(StoreError):
-    """Two writers stood in each other's way; nothing was written, and trying again is all there is to do."""
-
-
-class StoreFullError(StoreError):
-    """There is no room for what was to be written; nothing of it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,11 @@ class Store:
     def is_sqlite(self) -> bool:
         """Whether the store is a file of this machine, which one process at a time writes to."""
         return self.engine.dialect.name == "sqlite"
+
+    @property
+    def keeps_objects(self) -> bool:
+        """Whether bodies, and editions beside them, lie in objects of an S3-compatible store."""
+        return not isinstance(self.bodies, DatabaseBodies)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -159,25 +167,35 @@ def store_of(connection: Connection) -> Store:
     return store
 
 
-def open_store(target: Path | str, *, create: bool = True, bodies: BodyStore | None = None) -> Store:
+def open_store(target: Path | str, *, create: bool = True, bodies_url: str | None = None) -> Store:
     """Open a store, making it or bringing it up to this version's schema.
 
     Args:
         target: A file for SQLite, or an address such as `postgresql+psycopg://user@host/name`.
         create: Make what is missing and upgrade what is old; otherwise that is a fault.
-        bodies: Where bodies lie, if not in the database.
+        bodies_url: Where bodies lie, if not in the database: `s3://bucket/prefix`. It is not asked anything yet.
 
     Raises:
         StoreError: it cannot be opened, is no store, or is of a newer version than this one knows.
     """
-    bodies = bodies or DatabaseBodies()
+    store = _open(target, create=create)
+    if not bodies_url:
+        return store
+    try:
+        return replace(store, bodies=_bodies_at(store, bodies_url))
+    except StoreError:
+        store.close()
+        raise
+
+
+def _open(target: Path | str, *, create: bool) -> Store:
     if isinstance(target, Path) or "://" not in target:
-        return _open_file(Path(target), bodies, create=create)
+        return _open_file(Path(target), create=create)
     try:
         url = make_url(target)
         if url.get_backend_name() == "sqlite":
-            return _open_file(Path(url.database or ""), bodies, create=create)
-        store = _open_server(url, bodies)
+            return _open_file(Path(url.database or ""), create=create)
+        store = _open_server(url)
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(f"no address of a store: {_first_line(error)}") from None
     except ImportError as error:
@@ -195,14 +213,14 @@ def empty_store(where: str) -> Store:
     return Store(engine, where)
 
 
-def _open_file(path: Path, bodies: BodyStore, *, create: bool) -> Store:
+def _open_file(path: Path, *, create: bool) -> Store:
     try:
         if not create and not path.exists():
             raise StoreError(f"{path}: there is no store")
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS})
         _begin_as_asked(engine)
-        store = Store(engine, str(path), bodies=bodies)
+        store = Store(engine, str(path))
         with hold_lock(path.parent / "lock", BUSY_SECONDS):
             _prepare(store, create=create)
     except LockBusyError as error:
@@ -212,7 +230,7 @@ def _open_file(path: Path, bodies: BodyStore, *, create: bool) -> Store:
     return store
 
 
-def _open_server(url: URL, bodies: BodyStore) -> Store:
+def _open_server(url: URL) -> Store:
     if url.get_backend_name() != "postgresql":
         raise ArgumentError(f"{url.get_backend_name()!r} is neither sqlite nor postgresql")
     if url.drivername == "postgresql":
@@ -224,7 +242,25 @@ def _open_server(url: URL, bodies: BodyStore) -> Store:
         pool_size=_POOL,
         max_overflow=_POOL,
     )
-    return Store(engine, url.render_as_string(hide_password=True), bodies=bodies)
+    return Store(engine, url.render_as_string(hide_password=True))
+
+
+def _bodies_at(store: Store, url: str) -> BodyStore:
+    """Open the part of a bucket that is this store's own: stores that share one sweep up their own objects alone."""
+    from .bucket import bucket_at  # noqa: PLC0415 - with its library, which few need
+    from .s3 import S3Bodies  # noqa: PLC0415
+
+    bucket = bucket_at(url)
+    named = select(meta.c.value).where(meta.c.name == _BODIES)
+    with store.reading() as connection:
+        own = connection.scalar(named)
+    if own is None:
+        insert = sqlite.insert if store.is_sqlite else postgresql.insert
+        with store.writing() as connection:
+            fresh = insert(meta).values(name=_BODIES, value=token_hex(6))
+            connection.execute(fresh.on_conflict_do_nothing())
+            own = connection.scalar(named)
+    return S3Bodies(bucket.below(str(own)))
 
 
 def _begin_as_asked(engine: Engine) -> None:

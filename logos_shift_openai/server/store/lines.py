@@ -16,7 +16,18 @@ from msgspec import Meta, Raw, Struct
 
 from logos_shift_openai.core.records import HASH_LENGTH, CallRecord, RecordError, read_line
 
-from .rows import NO_METADATA, FeedbackRow, GateSaid, Head, Rest, call_rows, encode_rest, feedback_row, letters_of
+from .rows import (
+    LEFT_BEHIND,
+    NO_METADATA,
+    FeedbackRow,
+    GateSaid,
+    Head,
+    Rest,
+    call_rows,
+    encode_rest,
+    feedback_row,
+    letters_of,
+)
 from .schema import ID_LENGTH
 from .shadow_rows import ShadowRow, shadow_row
 
@@ -204,7 +215,7 @@ def _head(call: _Call, received: int) -> Head:
             error.status if error else None, error.code if error else None, error.message if error else None,
             call.sdk or "", call.gate,
             letters_of(checks.valid, checks.refused, checks.cut) if checks else "",
-            call.fingerprint, call.question,
+            call.fingerprint, call.question, call.bodies is not False,
         )
     )  # fmt: skip
     return Head(
@@ -245,7 +256,7 @@ def _pack(call: _Call) -> bytes:
             _encode(call.truncated or ()),
             b',"media":',
             _encode(call.media or ()),
-            b"}" if call.bodies is not False else b',"bodies":false}',
+            b"}" if call.bodies is not False else LEFT_BEHIND,
         )
     )
 

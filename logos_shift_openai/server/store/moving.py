@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Table, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from .database import store_of
 from .evidence import HOUR, Deltas, Key, recount
 from .hot_insert import insert_new
 from .rows import FeedbackRow, Head
@@ -155,9 +156,18 @@ def _keep_calls(connection: Connection, part: list[RowMapping], bodies: list[tup
     names = [column.name for column in calls.c if column.name != "score"]
     rows = {row["id"]: tuple(row[name] for name in names) for row in part}
     new = insert_new(connection, calls, list(rows.values()))
-    # Bodies stay packed as they are: the dictionaries have come along.
-    insert_new(connection, call_bodies, [(*body, None) for body in bodies if body[0] in new])
+    _keep_bodies(connection, [row for row in part if row["id"] in new], {body[0]: body for body in bodies})
     count_new(connection, [Head(*rows[call_id]) for call_id in sorted(new)], [])
+
+
+def _keep_bodies(connection: Connection, new: list[RowMapping], bodies: dict[str, tuple[str, str, bytes]]) -> None:
+    """Keep bodies where the target keeps them, packed as they are: the dictionaries have come along."""
+    found = [(row["id"], row["dataset"], bodies[row["id"]][2]) for row in new if row["id"] in bodies]
+    if not found:
+        return
+    received = [row["received"] for row in new]
+    rows = store_of(connection).bodies.keep(found, min(received), max(received))
+    insert_new(connection, call_bodies, [(call_id, bodies[call_id][1], *rest) for call_id, _zstd, *rest in rows])
 
 
 def _keep_feedback(connection: Connection, part: list[RowMapping]) -> None:

@@ -91,6 +91,7 @@ class Rest(Struct, omit_defaults=True):
     checks: str = ""  # as `letters_of` writes them
     fingerprint: str | None = None
     question: str | None = None
+    bodies: bool = True  # false where its client left them behind
 
 
 class FeedbackRow(Struct):
@@ -112,6 +113,9 @@ _INTEGER_MAX: Final = 2**31 - 1
 _DIGITS_MAX: Final = 4_000  # Python reads no longer whole numbers
 _STATUSES: Final = range(1000)
 NO_BODIES: Final = b'{"request":null,"response":null,"attempts":[],"truncated":[],"media":[]}'
+LEFT_BEHIND: Final = b',"bodies":false}'
+"""How a pack ends whose bodies its client left behind."""
+
 _encode: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _TEXTS: Final = ("parent", "requested_model", "experiment", "provider_id")
 _AS_IT_IS: Final = ("endpoint", "assigned", "served", "duration_ms", "first_token_ms")
@@ -159,9 +163,9 @@ def call_rows(call: CallRecord, received: int) -> tuple[Head, bytes]:
         *("attempts", _json("attempts", [_attempt(attempt) for attempt in call.attempts]).encode()),
         *("truncated", _json("truncated", call.truncated).encode(), "media", _json("media", call.media).encode()),
     )
-    pack = b'{"%s":%s,"%s":%s,"%s":%s,"%s":%s,"%s":%s%s}' % (
+    pack = b'{"%s":%s,"%s":%s,"%s":%s,"%s":%s,"%s":%s%s' % (
         *(part.encode() if isinstance(part, str) else part for part in parts),
-        b"" if call.bodies else b',"bodies":false',
+        b"}" if call.bodies else LEFT_BEHIND,
     )
     return Head(**head), pack
 
@@ -188,6 +192,8 @@ def feedback_row(feedback: FeedbackRecord, received: int) -> FeedbackRow:
 def head_of(row: RowMapping | Row, packed: bytes) -> Row:
     """Give a call's head as it stood in its record, without the parts that lie with the bodies.
 
+    `bodies` is in it, and False, where the client left them behind as sampling asked it to.
+
     Args:
         row: Its columns.
         packed: Its `rest`, unpacked.
@@ -202,6 +208,8 @@ def head_of(row: RowMapping | Row, packed: bytes) -> Row:
     if row["error_type"] is not None:
         said = {part: getattr(rest, f"error_{part}") for part in ("status", "code", "message")}
         head["error"] = {"type": row["error_type"], **said}
+    if not rest.bodies:
+        head["bodies"] = False
     if rest.gate is not None:
         head["gate"] = msgspec.to_builtins(rest.gate)
     return head
@@ -283,6 +291,7 @@ def _rest(call: CallRecord, last: Attempt | None) -> Rest:
         checks=letters_of(*(call.checks.get(name) for name in Checks._fields)),
         fingerprint=_text("fingerprint", call.fingerprint),
         question=_text("question", call.question),
+        bodies=call.bodies,
     )
 
 

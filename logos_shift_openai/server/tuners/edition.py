@@ -1,6 +1,6 @@
 """An edition as tuners see it: a folder with the training file, the held-out file and the manifest.
 
-Nothing here writes. A file is read line by line, so its size is of no matter.
+Nothing here writes but the copy of one that lies in a bucket. A file is read line by line, so its size is of no matter.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from logos_shift_openai.server.datasets.choosing import EditionError as NotMadeError
+from logos_shift_openai.server.datasets.keeping import editions_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from logos_shift_openai.server.store.database import Store
 
 FOLDER: Final = "editions"
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -42,6 +47,26 @@ class Edition:
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
+def edition_of(store: Store, home: Path, edition_id: str) -> Edition:
+    """Find an edition where this store's editions lie; one in an S3-compatible store is copied to this machine first.
+
+    Args:
+        store: Which one.
+        home: The home folder, where editions or their copies lie.
+        edition_id: Its name.
+
+    Raises:
+        EditionError: there is none of this name, or a part of it is missing or broken.
+        StoreError: the bucket cannot be reached.
+    """
+    if not store.keeps_objects or not _ID.fullmatch(edition_id):
+        return read_edition(home, edition_id)
+    try:
+        return _read(editions_of(store, home / FOLDER).folder(edition_id), edition_id)
+    except NotMadeError as error:
+        raise EditionError(str(error)) from None
+
+
 def read_edition(home: Path, edition_id: str) -> Edition:
     """Find an edition in a home folder.
 
@@ -50,7 +75,10 @@ def read_edition(home: Path, edition_id: str) -> Edition:
     """
     if not _ID.fullmatch(edition_id):
         raise EditionError(f"{edition_id!r} is no name of an edition")
-    folder = home / FOLDER / edition_id
+    return _read(home / FOLDER / edition_id, edition_id)
+
+
+def _read(folder: Path, edition_id: str) -> Edition:
     train, heldout = folder / "train.jsonl", folder / "heldout.jsonl"
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logos_shift_openai.server.holding import BusyError, held
 
-from .edition import Edition, EditionError, read_edition
+from .edition import Edition, EditionError, edition_of
 from .jobs import OPEN, STUCK, TuningJob, find_job, save
 from .problems import without_keys
 from .protocol import AwayError, NotServedError, RefusedError, Task, TunerError, UnsureError
@@ -60,7 +60,7 @@ class Workshop:
 def check(shop: Workshop, tuner: str, edition: str, settings: Settings) -> list[str]:
     """Tell what keeps a job from being started, before it is written down: a line each."""
     try:
-        return shop.tuner_for(tuner, settings.provider).check(read_edition(shop.home, edition), settings)
+        return shop.tuner_for(tuner, settings.provider).check(edition_of(shop.store, shop.home, edition), settings)
     except EditionError as error:
         return [str(error)]
     except TunerError as error:
@@ -98,7 +98,7 @@ def _back(job: TuningJob) -> Any:
 def _step(shop: Workshop, job: TuningJob) -> TuningJob:
     try:
         tuner = _tuner(shop, job)
-        edition = read_edition(shop.home, job.edition)
+        edition = edition_of(shop.store, shop.home, job.edition)
         if job.cancel:
             return _cancel(shop, job, tuner, edition)
         if job.state in {"new", "starting"}:

@@ -75,6 +75,8 @@ function columns(asked) {
 function said(one, text) {
   if (one.error) return h("span", { class: "bad" }, one.error.message ?? one.error.type);
   if (one.match) return h("span", null, marked(one.match, text));
+  if (one.bodies === false) return h("span", { class: "muted" }, "left behind by its client, as sampling asks");
+  if (one.elsewhere) return h("span", { class: "muted" }, "in the bucket");
   if (!one.asked && !one.answered) return h("span", { class: "muted" }, "not kept");
   return [h("span", { class: "asked" }, one.asked ?? "–"), h("span", { class: "answered" }, one.answered ?? "–")];
 }
