@@ -7,20 +7,31 @@ the process ends, a build that has not come to its end leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
+from logos_shift_openai.server.holding import BusyError, held
+from logos_shift_openai.server.store.database import StoreError
+from logos_shift_openai.server.worker import holder_name
+
+from .builds import Build, NoBuildError, build_id, find_build, lease_name, note_build, open_build
 from .choosing import EditionError
 from .register import make_edition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from logos_shift_openai.server.store.database import Store
 
     from .choosing import Choice
     from .keeping import EditionStore
     from .register import Edition
+
+_NOTED_MS: Final = 1_000
+_logger = logging.getLogger("logos_shift_openai.server")
 
 
 class DeskBusyError(Exception):
@@ -40,7 +51,9 @@ class EditionDesk:
         self.kept = kept
         self._store = store
         self._now = now
+        self._holder = holder_name()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="logos-shift-edition")
+        self._lock = threading.Lock()
         self._busy = False
         self._closing = False
 
@@ -52,21 +65,96 @@ class EditionDesk:
             EditionError: it cannot be made, or the process ends.
             StoreError: the store cannot be read or written.
         """
-        if self._busy or self._closing:
-            raise DeskBusyError
-        self._busy = True
+        with self._lock:
+            self._sit_down()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._make, choice)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._make, choice, self._go_on)
         finally:
             self._busy = False
+
+    def begin(self, choice: Choice) -> Build:
+        """Begin to make an edition, and say how far it is; the same choice joins the build that is under way.
+
+        Raises:
+            DeskBusyError: another one is being made.
+            StoreError: the store cannot be read or written.
+        """
+        name, now = build_id(choice), self._now()
+        with self._lock:
+            if self._busy:
+                return self._joined(name, now)
+            self._sit_down()
+            try:
+                with self._store.writing() as connection:
+                    build, mine = open_build(connection, choice, self._holder, now)
+            except BaseException:
+                self._busy = False
+                raise
+            if mine:
+                self._thread.submit(self._build, name, choice)
+            else:
+                self._busy = False
+            return build
 
     def close(self) -> None:
         """End: a build stops at its next thousand calls."""
         self._closing = True
         self._thread.shutdown(wait=True)
 
-    def _make(self, choice: Choice) -> Edition:
-        return make_edition(self._store, self.kept, choice, self._now(), self._go_on)
+    def _sit_down(self) -> None:
+        if self._busy or self._closing:
+            raise DeskBusyError
+        self._busy = True
+
+    def _joined(self, name: str, now: int) -> Build:
+        try:
+            with self._store.reading() as connection:
+                build = find_build(connection, name, now)
+        except NoBuildError:
+            raise DeskBusyError from None
+        if build.state != "running":
+            raise DeskBusyError
+        return build
+
+    def _build(self, name: str, choice: Choice) -> None:
+        noted = self._now()
+
+        def go_on(read: int) -> None:
+            nonlocal noted
+            self._go_on(read)
+            if self._now() - noted >= _NOTED_MS:
+                noted = self._now()
+                with self._store.writing() as connection:
+                    note_build(connection, name, noted, read=read)
+
+        try:
+            with self._alone(name):
+                made = self._make(choice, go_on)
+                read = int(made.manifest["counts"]["read"])
+                with self._store.writing() as connection:
+                    note_build(connection, name, self._now(), state="made", edition=made.id, read=read)
+        except BusyError:
+            _logger.warning("another process has taken %s", name)
+        except StoreError as error:
+            _logger.warning("%s was broken off: %s", name, type(error).__name__)
+        except Exception:
+            _logger.exception("%s was broken off", name)
+            raise
+        finally:
+            self._busy = False
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        """Hold the build's lease, and note under it why nothing came of the build."""
+        with held(self._store, lease_name(name), self._holder, self._now):
+            try:
+                yield
+            except EditionError as error:
+                with self._store.writing() as connection:
+                    note_build(connection, name, self._now(), state="failed", said=str(error))
+
+    def _make(self, choice: Choice, go_on: Callable[[int], None]) -> Edition:
+        return make_edition(self._store, self.kept, choice, self._now(), go_on)
 
     def _go_on(self, _read: int) -> None:
         if self._closing:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0012"
+REVISION: Final = "0015"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -415,3 +415,17 @@ autopilot_steps: Final = Table(
     Column("data", Text, nullable=False),
 )
 Index("autopilot_steps_dataset", autopilot_steps.c.dataset, autopilot_steps.c.id)
+
+# Of editions in the making.
+edition_builds: Final = Table(
+    "edition_builds",
+    tables,
+    Column("id", String(64), primary_key=True),
+    Column("dataset", String(ID_LENGTH), nullable=False),
+    Column("state", String(16), nullable=False),  # running, made, failed
+    Column("read", BigInteger, nullable=False),
+    Column("edition", String(64)),
+    Column("said", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+)
