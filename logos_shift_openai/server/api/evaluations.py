@@ -11,7 +11,6 @@ import msgspec
 from sqlalchemy import func, select
 
 from logos_shift_openai.core.held_out import rules_from
-from logos_shift_openai.core.strict import ConfigError
 from logos_shift_openai.server.evaluation.asked import NotAskableError
 from logos_shift_openai.server.evaluation.desk import DeskFullError, at_work
 from logos_shift_openai.server.evaluation.keeping import NoEvaluationError, find_evaluation, list_evaluations
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from logos_shift_openai.server.evaluation.keeping import Evaluation
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
-_CANDIDATE = "experiments[0].candidate"
 
 
 class EvaluationWanted(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,8 +110,6 @@ async def begin(ask: Ask) -> Answer:
         raise ApiError(422, "cannot_start", str(error)) from None
     except DeskFullError:
         raise ApiError(503, "busy", "enough candidates are asked at this moment", retry_after=5.0) from None
-    except ConfigError as error:
-        raise ConfigError(str(error).replace(_CANDIDATE, "candidate")) from None
     return Answer(await ask.service.read(lambda connection: _shown(connection, one.id, now)))
 
 

@@ -5,8 +5,9 @@ Rule: nothing is written down that this process could not begin; each refusal sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from logos_shift_openai.core.strict import ConfigError
 from logos_shift_openai.server.datasets.register import find_edition
 from logos_shift_openai.server.tuners.edition import EditionError, read_edition
 from logos_shift_openai.server.tuners.jobs import NoJobError, find_job
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from .running import Bench
+
+_AS_READ: Final = "experiments[0].candidate"
 
 
 class NotAskableError(Exception):
@@ -56,7 +59,10 @@ def what_is_asked(
         found, edition = dict(made.candidate), edition or made.edition
     if edition is None:
         raise NotAskableError("name the edition whose held-out part is asked")
-    candidate_of(found)
+    try:
+        candidate_of(found)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(_AS_READ, "candidate")) from None
     known = find_edition(connection, edition)
     return found, edition if known is None else known.id
 
