@@ -170,6 +170,13 @@ def test_an_edition_is_made_beside_the_requests(server, lines):
     assert "no calls of the dataset 'none'" in server.ask("GET", f"/v1/edition-builds/{failed}").json()["said"]
 
 
+@pytest.mark.parametrize("path", ["/v1/editions", "/v1/edition-builds", "/v1/datasets/preview"])
+def test_half_a_character_names_no_dataset(server, path):
+    """A clear no, for no store can look it up."""
+    refused = server.ask("POST", path, data=b'{"dataset": "a\\udb25"}', headers={"Content-Type": "application/json"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_body"), refused.text
+
+
 def test_a_build_of_another_process_is_joined_and_one_whose_process_has_ended_is_lost(server, lines):
     """It is made anew when it is asked for again."""
     fill(server, lines)

@@ -45,7 +45,7 @@ async def begin(ask: Ask) -> Answer:
         choice = choice_of(wanted)
         build = await ask.service.intake.change(lambda: desk.begin(choice))
     except DeskBusyError:
-        raise ApiError(503, "busy", "another edition is being made", retry_after=5.0) from None
+        raise ApiError(409, "busy", "another edition is being made", retry_after=5.0) from None
     except EditionError as error:
         raise ApiError(409, "no_edition", str(error)) from None
     return Answer(to_json(BuildShown(**asdict(build))))
@@ -75,7 +75,7 @@ ENDPOINTS = (
         "admin",
         begin,
         "Begin to cut an edition, and answer at once; the same choice joins the build that is under way.",
-        {200: (BuildShown, "Begun, or under way."), 409: (None, "There can be no such edition; why.")},
+        {200: (BuildShown, "Begun, or under way."), 409: (None, "Another is being made, or there can be none.")},
         body=EditionWanted,
     ),
     Endpoint(

@@ -35,7 +35,8 @@ class Build:
     """An edition in the making.
 
     Args:
-        state: `running` until it is `made` or has `failed`; `lost` where its process has ended before.
+        state: `running` until it is `made` or has `failed`; `lost` where its process, or its way to the store, has
+            ended before.
         read: Calls looked at.
         edition: Id of what was made.
         said: Why it failed.
@@ -116,5 +117,5 @@ def _build(connection: Connection, row: RowMapping, now: int) -> Build:
     found = dict(row)
     at = now if connection.dialect.name == "sqlite" else None
     if found["state"] == "running" and not leases.is_held(connection, lease_name(found["id"]), at):
-        found |= {"state": "lost", "said": "the process that made it has ended; ask for the same again"}
+        found |= {"state": "lost", "said": "it was broken off with its process or its store; ask for the same again"}
     return Build(**found)

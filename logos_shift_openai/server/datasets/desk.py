@@ -10,8 +10,8 @@ import asyncio
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from logos_shift_openai.server.holding import BusyError, held
 from logos_shift_openai.server.store.database import StoreError
@@ -22,7 +22,7 @@ from .choosing import EditionError
 from .register import make_edition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from logos_shift_openai.server.store.database import Store
 
@@ -55,6 +55,7 @@ class EditionDesk:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="logos-shift-edition")
         self._lock = threading.Lock()
         self._busy = False
+        self._turn = 0
         self._closing = False
 
     async def make(self, choice: Choice) -> Edition:
@@ -66,11 +67,11 @@ class EditionDesk:
             StoreError: the store cannot be read or written.
         """
         with self._lock:
-            self._sit_down()
+            turn = self._sit_down()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._make, choice, self._go_on)
         finally:
-            self._busy = False
+            self._stand_up(turn)
 
     def begin(self, choice: Choice) -> Build:
         """Begin to make an edition, and say how far it is; the same choice joins the build that is under way.
@@ -83,17 +84,18 @@ class EditionDesk:
         with self._lock:
             if self._busy:
                 return self._joined(name, now)
-            self._sit_down()
+            turn = self._sit_down()
+            holder = f"{self._holder}-{turn}"  # of its own, so that what is not quite at its end is another's
             try:
                 with self._store.writing() as connection:
-                    build, mine = open_build(connection, choice, self._holder, now)
+                    build, mine = open_build(connection, choice, holder, now)
             except BaseException:
-                self._busy = False
+                self._stand_up(turn)
                 raise
             if mine:
-                self._thread.submit(self._build, name, choice)
+                self._thread.submit(self._build, name, choice, turn, holder)
             else:
-                self._busy = False
+                self._stand_up(turn)
             return build
 
     def close(self) -> None:
@@ -101,10 +103,15 @@ class EditionDesk:
         self._closing = True
         self._thread.shutdown(wait=True)
 
-    def _sit_down(self) -> None:
+    def _sit_down(self) -> int:
         if self._busy or self._closing:
             raise DeskBusyError
-        self._busy = True
+        self._busy, self._turn = True, self._turn + 1
+        return self._turn
+
+    def _stand_up(self, turn: int) -> None:
+        if self._turn == turn:
+            self._busy = False
 
     def _joined(self, name: str, now: int) -> Build:
         try:
@@ -116,7 +123,7 @@ class EditionDesk:
             raise DeskBusyError
         return build
 
-    def _build(self, name: str, choice: Choice) -> None:
+    def _build(self, name: str, choice: Choice, turn: int, holder: str) -> None:
         noted = self._now()
 
         def go_on(read: int) -> None:
@@ -124,34 +131,36 @@ class EditionDesk:
             self._go_on(read)
             if self._now() - noted >= _NOTED_MS:
                 noted = self._now()
-                with self._store.writing() as connection:
+                with suppress(StoreError), self._store.writing() as connection:
                     note_build(connection, name, noted, read=read)
 
         try:
-            with self._alone(name):
-                made = self._make(choice, go_on)
-                read = int(made.manifest["counts"]["read"])
-                with self._store.writing() as connection:
-                    note_build(connection, name, self._now(), state="made", edition=made.id, read=read)
+            with held(self._store, lease_name(name), holder, self._now):
+                ended = self._ended(choice, go_on)
+                self._stand_up(turn)  # before its end is told: whoever hears of it may ask for the next one
+                self._note_end(name, **ended)
         except BusyError:
             _logger.warning("another process has taken %s", name)
         except StoreError as error:
             _logger.warning("%s was broken off: %s", name, type(error).__name__)
         except Exception:
             _logger.exception("%s was broken off", name)
+            self._note_end(name, state="failed", said="a fault of the server, written to its log")
             raise
         finally:
-            self._busy = False
+            self._stand_up(turn)
 
-    @contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        """Hold the build's lease, and note under it why nothing came of the build."""
-        with held(self._store, lease_name(name), self._holder, self._now):
-            try:
-                yield
-            except EditionError as error:
-                with self._store.writing() as connection:
-                    note_build(connection, name, self._now(), state="failed", said=str(error))
+    def _ended(self, choice: Choice, go_on: Callable[[int], None]) -> dict[str, Any]:
+        """Make an edition, and give what is noted of its end."""
+        try:
+            made = self._make(choice, go_on)
+        except EditionError as error:
+            return {"state": "failed", "said": str(error)}
+        return {"state": "made", "edition": made.id, "read": int(made.manifest["counts"]["read"])}
+
+    def _note_end(self, name: str, **values: Any) -> None:
+        with self._store.writing() as connection:
+            note_build(connection, name, self._now(), **values)
 
     def _make(self, choice: Choice, go_on: Callable[[int], None]) -> Edition:
         return make_edition(self._store, self.kept, choice, self._now(), go_on)
