@@ -1,7 +1,7 @@
 """`logos-shift autopilot`: from enough good examples to a promoted candidate, without a hand on it.
 
-With `--url` or `LOGOS_SHIFT_URL` it is the server's, which goes on by itself. Otherwise it is the home folder's: there
-every command that shows it takes it as far as it goes now.
+With `--url` or `LOGOS_SHIFT_URL` it is the server's, with `--database-url` that of the servers of a database; those go
+on by themselves. Otherwise it is the home folder's: there every command that shows it takes it as far as it goes now.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import typer
 
 from logos_shift_openai.cli.autopilot_places import autopilots_of
 from logos_shift_openai.cli.experiment import Json, Url  # noqa: TC001 - typer reads the annotations
+from logos_shift_openai.cli.keys import DatabaseUrl  # noqa: TC001 - typer reads the annotation
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, moment, plain_table
 
 if TYPE_CHECKING:
@@ -38,46 +39,42 @@ Policy = Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A
 _WATCH_SECONDS: Final = 2.0
 
 
-@app.command(
+def _begin(
+    ctx: typer.Context,
+    dataset: Dataset,
+    model: Model = None,
+    base: Base = None,
+    tuner: Tuner = None,
+    provider: Provider = None,
+    policy: Policy = None,
+    url: Url = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Switch it to the mode that the command is named after."""
+    asked = _asked(model, base, tuner, provider, policy)
+    _switch(ctx, dataset, str(ctx.info_name), asked, url, database_url, as_json=as_json)
+
+
+app.command(
     "on",
+    help="Let it do every step by itself, within its budget.",
     epilog="Example:\n\n\b\n  logos-shift autopilot on sales --model gpt-6.1-sol \\\n"
     "    --base tiny-base --provider lab\n  logos-shift autopilot on sales",
-)
-def on(
-    ctx: typer.Context,
-    dataset: Dataset,
-    model: Model = None,
-    base: Base = None,
-    tuner: Tuner = None,
-    provider: Provider = None,
-    policy: Policy = None,
-    url: Url = None,
-    as_json: Json = False,
-) -> None:
-    """Let it do every step by itself, within its budget."""
-    _switch(ctx, dataset, "on", _asked(model, base, tuner, provider, policy), url, as_json=as_json)
-
-
-@app.command("notify", epilog="Example:\n\n\b\n  logos-shift autopilot notify sales")
-def notify(
-    ctx: typer.Context,
-    dataset: Dataset,
-    model: Model = None,
-    base: Base = None,
-    tuner: Tuner = None,
-    provider: Provider = None,
-    policy: Policy = None,
-    url: Url = None,
-    as_json: Json = False,
-) -> None:
-    """Let it ask before each step that costs or serves."""
-    _switch(ctx, dataset, "notify", _asked(model, base, tuner, provider, policy), url, as_json=as_json)
+)(_begin)
+app.command(
+    "notify",
+    help="Let it ask before each step that costs or serves.",
+    epilog="Example:\n\n\b\n  logos-shift autopilot notify sales",
+)(_begin)
 
 
 @app.command("off", epilog="Example:\n\n\b\n  logos-shift autopilot off sales")
-def off(ctx: typer.Context, dataset: Dataset, url: Url = None, as_json: Json = False) -> None:
+def off(
+    ctx: typer.Context, dataset: Dataset, url: Url = None, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
     """Let it begin nothing more; a rollout under way goes on."""
-    _switch(ctx, dataset, "off", {}, url, as_json=as_json)
+    _switch(ctx, dataset, "off", {}, url, database_url, as_json=as_json)
 
 
 @app.command("status", epilog="Example:\n\n\b\n  logos-shift autopilot status sales --watch")
@@ -86,10 +83,11 @@ def status(
     dataset: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="Whose; none for all.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
     url: Url = None,
+    database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Show where it stands, what it waits for and what it has cost."""
-    with autopilots_of(ctx.obj, url) as autopilots:
+    with autopilots_of(ctx.obj, url, database_url) as autopilots:
         while True:
             autopilots.look()
             found = [one for one in autopilots.all() if dataset in {None, one["dataset"]}]
@@ -108,9 +106,11 @@ def status(
 
 
 @app.command("approve", epilog="Example:\n\n\b\n  logos-shift autopilot approve sales")
-def approve(ctx: typer.Context, dataset: Dataset, url: Url = None, as_json: Json = False) -> None:
+def approve(
+    ctx: typer.Context, dataset: Dataset, url: Url = None, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
     """Approve the step that it asks for, and that one alone."""
-    with autopilots_of(ctx.obj, url) as autopilots:
+    with autopilots_of(ctx.obj, url, database_url) as autopilots:
         autopilots.look()
         autopilots.approve(dataset)
         autopilots.look()
@@ -123,12 +123,13 @@ def history_(
     dataset: Dataset,
     limit: Annotated[int, typer.Option(min=1, max=500, metavar="N", help="So many at most.")] = 100,
     url: Url = None,
+    database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """List the steps that it took, the latest first."""
     from rich.text import Text  # noqa: PLC0415
 
-    with autopilots_of(ctx.obj, url) as autopilots:
+    with autopilots_of(ctx.obj, url, database_url) as autopilots:
         found = autopilots.history(dataset, limit)
     if as_json:
         emit(found)
@@ -161,9 +162,16 @@ def _asked(
 
 
 def _switch(
-    ctx: typer.Context, dataset: str, mode: str, asked: dict[str, Any], url: str | None, *, as_json: bool
+    ctx: typer.Context,
+    dataset: str,
+    mode: str,
+    asked: dict[str, Any],
+    url: str | None,
+    database_url: str | None,
+    *,
+    as_json: bool,
 ) -> None:
-    with autopilots_of(ctx.obj, url, create=True) as autopilots:
+    with autopilots_of(ctx.obj, url, database_url, create=True) as autopilots:
         autopilots.switch(dataset, mode, asked)
         if mode != "off":
             autopilots.look()

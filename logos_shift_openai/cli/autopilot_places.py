@@ -1,4 +1,7 @@
-"""Where autopilots are: in the home folder's store, where a look does what a server does by itself, or on a server."""
+"""Where autopilots are: in the home folder's store, where a look does what a server does by itself, or on a server.
+
+In a database they are those of its servers, which go on by themselves: editions lie with them, and so do the keys.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from logos_shift_openai.server.store.database import Store
 
 _LOOKS = 8
+_NAMES = frozenset({"dataset", "mode", "phase", "round", "why", "asks", "policy", "state", "spent"})
 Shown = dict[str, Any]
 """As `server.autopilot.keeping.Autopilot.to_json` gives it."""
 
@@ -46,14 +50,14 @@ class Autopilots(Protocol):
 
 
 class Here:
-    """The autopilots of a home folder.
+    """The autopilots of a store.
 
     Args:
         store: Open.
-        place: The home folder.
+        place: The home folder; None for the store of servers.
     """
 
-    def __init__(self, store: Store, place: Place) -> None:
+    def __init__(self, store: Store, place: Place | None) -> None:
         self._store, self._place = store, place
 
     def look(self) -> None:
@@ -70,9 +74,9 @@ class Here:
         from logos_shift_openai.server.tuners.step import workshop  # noqa: PLC0415
         from logos_shift_openai.server.worker import holder_name  # noqa: PLC0415
 
-        home, store = self._place.home, self._store
-        if not home.is_dir():
+        if self._place is None or not self._place.home.is_dir():
             return
+        home, store = self._place.home, self._store
         take_in_and_say(store, self._place)
         config_home, holder = embedded_home(store, home), holder_name()
         cockpit = Cockpit(
@@ -148,12 +152,11 @@ class There:
 
     def all(self) -> list[Shown]:
         """As `Autopilots`."""
-        return self._list("/v1/autopilot", "autopilots")
+        return self._server.all("/v1/autopilot", "autopilots")
 
     def one(self, dataset: str) -> Shown:
         """As `Autopilots`."""
-        found: Shown = self._server.ask("GET", _path(dataset))
-        return found
+        return self._server.one("GET", _path(dataset), having=_NAMES)
 
     def switch(self, dataset: str, mode: str, asked: dict[str, Any]) -> None:
         """As `Autopilots`."""
@@ -167,32 +170,27 @@ class There:
 
     def history(self, dataset: str, limit: int) -> list[Shown]:
         """As `Autopilots`."""
-        return self._list(f"{_path(dataset)}/history?limit={limit}", "steps")
-
-    def _list(self, path: str, name: str) -> list[Shown]:
-        answer = self._server.ask("GET", path)
-        try:
-            return [{**one} for one in answer[name]]
-        except (KeyError, TypeError) as error:
-            raise self._server.strange(error) from None
+        return self._server.all(f"{_path(dataset)}/history?limit={limit}", "steps")
 
 
 @contextmanager
-def autopilots_of(place: Place, url: str | None, *, create: bool = False) -> Iterator[Autopilots]:
-    """Give the autopilots that a command is about: of a server, else of the home folder.
+def autopilots_of(
+    place: Place, url: str | None, database_url: str | None, *, create: bool = False
+) -> Iterator[Autopilots]:
+    """Give the autopilots that a command is about: of a database, else of a server, else of the home folder.
 
     Raises:
         CommandError: they cannot be reached, or what was asked for within the block cannot be.
     """
     from logos_shift_openai.server.autopilot.keeping import NoAutopilotError  # noqa: PLC0415
 
-    server = server_of(url)
+    server = None if database_url else server_of(url)
     if server is not None:
         yield There(server)
         return
-    with opened(place, create=create) as store:
+    with opened(place, create=create and not database_url, address=database_url) as store:
         try:
-            yield Here(store, place)
+            yield Here(store, None if database_url else place)
         except NoAutopilotError as error:
             raise CommandError(str(error)) from None
 

@@ -1,27 +1,23 @@
 """`logos-shift candidate`: the held-out questions of an edition, put to a candidate before any user sees it.
 
-The candidate's provider and its key are those of this process's environment. Stopped and begun again, it goes on
-where it was: no row is asked twice.
+The candidate's provider and its key are those of this process's environment; with `--url` or `LOGOS_SHIFT_URL` a server
+asks, by its own. Stopped and begun again, it goes on where it was: no row is asked twice.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logos_shift_openai.cli.experiment import Json  # noqa: TC001 - typer reads the annotation
+from logos_shift_openai.cli.candidate_places import evaluations_of
+from logos_shift_openai.cli.experiment import Json, Url  # noqa: TC001 - typer reads the annotations
+from logos_shift_openai.cli.keys import DatabaseUrl  # noqa: TC001 - typer reads the annotation
 from logos_shift_openai.cli.output import CommandError, age, clean, console, emit, now_ms, plain_table, warn
-from logos_shift_openai.cli.session import opened
+from logos_shift_openai.cli.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from logos_shift_openai.server.evaluation.keeping import Evaluation
-    from logos_shift_openai.server.store.database import Store
+    from logos_shift_openai.cli.candidate_places import Shown
 
 app = typer.Typer(
     help="Put an edition's held-out questions to a candidate.", no_args_is_help=True, rich_markup_mode=None
@@ -55,20 +51,19 @@ def evaluate(
     every_answer: Annotated[bool, typer.Option("--every-answer", help="Each answer must have so many rows.")] = False,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="The first N rows.")] = 400,
     max_cost: Annotated[float | None, typer.Option(min=0, metavar="USD", help="What it may cost.")] = None,
+    url: Url = None,
+    database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Ask a candidate what is held out, and say whether it may be rolled out; exit code 1 if not."""
     from logos_shift_openai.core.config import ConfigError  # noqa: PLC0415
     from logos_shift_openai.core.held_out import rules_from  # noqa: PLC0415
-    from logos_shift_openai.server.evaluation.asking import candidate_of  # noqa: PLC0415
-    from logos_shift_openai.server.evaluation.keeping import open_evaluation  # noqa: PLC0415
-    from logos_shift_openai.server.evaluation.running import Bench  # noqa: PLC0415
-    from logos_shift_openai.server.evaluation.running import evaluate as run  # noqa: PLC0415
-    from logos_shift_openai.server.holding import BusyError  # noqa: PLC0415
-    from logos_shift_openai.server.worker import holder_name  # noqa: PLC0415
 
     if (job is None) == (model is None):
         raise typer.BadParameter("name a tuning job, or a model with --model", param_hint="--job")
+    if job is None and edition is None:
+        raise typer.BadParameter("name the edition whose held-out part is asked", param_hint="--edition")
+    candidate = None if model is None else {"model": model, **({} if provider is None else {"provider": provider})}
     try:
         rules = rules_from(
             {
@@ -79,23 +74,17 @@ def evaluate(
         )  # fmt: skip
     except ConfigError as error:
         raise CommandError(str(error)) from None
-    with opened(ctx.obj, create=True) as store:
-        candidate, of = _candidate(store, job, edition, model, provider)
-        candidate_of(candidate)
-        with store.writing() as connection:
-            one = open_evaluation(connection, of, candidate, rules, now_ms())
+    with evaluations_of(ctx.obj, url, database_url, create=True) as evaluations:
         try:
-            with _progress() as advance:
-                one = run(Bench(store, ctx.obj.home, os.environ, holder_name(), now_ms), one.id, advance)
-        except BusyError as error:
-            raise CommandError(str(error)) from None
+            with counted("asking what is held out") as advance:
+                one = evaluations.evaluate(job, edition, candidate, rules, advance)
         except KeyboardInterrupt:
-            warn("stopped; what was answered is kept, and the same command goes on")
+            warn(evaluations.stopped)
             raise
     _show(one, as_json=as_json)
-    if one.state == "open":
-        raise CommandError(f"broken off: {one.said}; run it again to go on")
-    if one.state == "failed":
+    if one["state"] == "open":
+        raise CommandError(f"broken off: {one['said']}; run it again to go on")
+    if one["state"] == "failed":
         raise typer.Exit(1)
 
 
@@ -103,40 +92,25 @@ def evaluate(
 def report(
     ctx: typer.Context,
     evaluation: Annotated[str | None, typer.Argument(metavar="[ID]", help="The evaluation; none: the latest.")] = None,
+    url: Url = None,
+    database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Show what came of the held-out questions."""
-    from logos_shift_openai.server.evaluation.keeping import (  # noqa: PLC0415
-        NoEvaluationError,
-        find_evaluation,
-        list_evaluations,
-    )
-
-    with opened(ctx.obj) as store, store.reading() as connection:
-        try:
-            if evaluation is not None:
-                one = find_evaluation(connection, evaluation)
-            else:
-                found = list_evaluations(connection, 1)
-                if not found:
-                    raise CommandError("no candidate was evaluated yet")
-                one = found[0]
-        except NoEvaluationError as error:
-            raise CommandError(str(error)) from None
+    with evaluations_of(ctx.obj, url, database_url) as evaluations:
+        one = evaluations.one(evaluation)
     _show(one, as_json=as_json)
 
 
 @app.command("list", epilog="Example:\n\n\b\n  logos-shift candidate list")
-def list_(ctx: typer.Context, as_json: Json = False) -> None:
+def list_(ctx: typer.Context, url: Url = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """List the evaluations, the latest first."""
     from rich.text import Text  # noqa: PLC0415
 
-    from logos_shift_openai.server.evaluation.keeping import list_evaluations  # noqa: PLC0415
-
-    with opened(ctx.obj) as store, store.reading() as connection:
-        found = list_evaluations(connection)
+    with evaluations_of(ctx.obj, url, database_url) as evaluations:
+        found = evaluations.all()
     if as_json:
-        emit([one.to_json() for one in found])
+        emit(found)
         return
     if not found:
         typer.echo("No candidate was evaluated yet.")
@@ -145,70 +119,35 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
     for name in ("evaluation", "candidate", "edition", "state", "when"):
         table.add_column(name, overflow="fold")
     for one in found:
-        cells = (one.id, one.model, one.edition, one.state, f"{age(one.updated, now)} ago")
+        ago = f"{age(one['updated'], now)} ago"
+        cells = (one["id"], one["candidate"]["model"], one["edition"], one["state"], ago)
         table.add_row(*(Text(clean(cell)) for cell in cells))
     console().print(table)
 
 
-def _candidate(
-    store: Store, job: str | None, edition: str | None, model: str | None, provider: str | None
-) -> tuple[dict[str, Any], str]:
-    from logos_shift_openai.server.datasets.register import find_edition  # noqa: PLC0415
-    from logos_shift_openai.server.tuners.jobs import NoJobError, find_job  # noqa: PLC0415
-
-    with store.reading() as connection:
-        candidate: dict[str, Any] = {"model": model}
-        if provider is not None:
-            candidate["provider"] = provider
-        if job is not None:
-            try:
-                made = find_job(connection, job)
-            except NoJobError as error:
-                raise CommandError(str(error)) from None
-            if made.candidate is None:
-                raise CommandError(f"{job} is {made.state}, and has made no candidate yet")
-            candidate, edition = dict(made.candidate), edition or made.edition
-        if edition is None:
-            raise typer.BadParameter("name the edition whose held-out part is asked", param_hint="--edition")
-        known = find_edition(connection, edition)
-    return candidate, edition if known is None else known.id
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
-
-    columns = (TextColumn("asking what is held out"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _show(one: Evaluation, *, as_json: bool) -> None:
+def _show(one: Shown, *, as_json: bool) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     if as_json:
-        emit(one.to_json())
+        emit(one)
         return
+    candidate, rules, found = one["candidate"], one["rules"], one["report"]
+    at = candidate.get("provider")
     rows = [
-        ("evaluation", one.id),
-        ("candidate", one.model + (f" at {one.provider}" if one.provider else "")),
-        ("edition", one.edition),
-        ("state", one.state),
-        ("why", one.said),
+        ("evaluation", one["id"]),
+        ("candidate", candidate["model"] + (f" at {at}" if at else "")),
+        ("edition", one["edition"]),
+        ("state", one["state"]),
+        ("why", one["said"]),
     ]
-    found = one.report
     if found is not None and found["agreement"] is not None:
         between = f"between {found['low']:.1%} and {found['high']:.1%}"
-        rows.append(("agreement", f"{found['agreement']:.1%}, {between}; the floor is {one.rules.floor:.1%}"))
+        rows.append(("agreement", f"{found['agreement']:.1%}, {between}; the floor is {rules['floor']:.1%}"))
         rows.append(
             ("rows", f"{found['rows']:,} of {found['held_out']:,} held out, {found['failed']:,} without an answer")
         )
         if found["valid"] is not None:
-            rows.append(("valid", f"{found['valid']:.1%}; the floor is {one.rules.valid_floor:.1%}"))
+            rows.append(("valid", f"{found['valid']:.1%}; the floor is {rules['valid_floor']:.1%}"))
         if found["cost"] is not None:
             rows.append(("cost", f"${found['cost']:.4f}"))
     table = plain_table()

@@ -1,4 +1,7 @@
-"""`logos-shift dataset`: calls cut into editions, which are frozen, split training sets; any file checked or split."""
+"""`logos-shift dataset`: calls cut into editions, which are frozen, split training sets; any file checked or split.
+
+With `--database-url` they are a database's, with `--url` or `LOGOS_SHIFT_URL` a server's, otherwise the home folder's.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from logos_shift_openai.cli.calls import since_ms
+from logos_shift_openai.cli.dataset_places import datasets_of
+from logos_shift_openai.cli.experiment import Json, Url  # noqa: TC001 - typer reads the annotations
+from logos_shift_openai.cli.keys import DatabaseUrl  # noqa: TC001 - typer reads the annotation
 from logos_shift_openai.cli.output import CommandError, clean, console, emit, emit_lines, now_ms, plain_table, warn
 from logos_shift_openai.cli.progress import counted
-from logos_shift_openai.cli.session import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from logos_shift_openai.server.datasets.keeping import EditionStore
     from logos_shift_openai.server.datasets.register import Edition
-    from logos_shift_openai.server.store.database import Store
 
 app = typer.Typer(
     help="Cut calls into training sets; check and split files.", no_args_is_help=True, rich_markup_mode=None
 )
 
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
-_Address = Annotated[
-    str | None,
-    typer.Option(metavar="URL", envvar="LOGOS_SHIFT_DATABASE_URL", help="A PostgreSQL, instead of the home folder."),
-]
 _SHOWN_FAULTS: Final = 20
 _HUNDRED: Final = 100
 
@@ -76,12 +74,10 @@ class Part(str, Enum):
 
 
 @app.command("list", epilog="Example:\n\n\b\n  logos-shift dataset list")
-def list_(ctx: typer.Context, database_url: _Address = None, as_json: Json = False) -> None:
+def list_(ctx: typer.Context, url: Url = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """List the datasets, and the editions that were cut from them."""
-    from logos_shift_openai.server.datasets.register import list_datasets, list_editions  # noqa: PLC0415
-
-    with opened(ctx.obj, address=database_url) as store, store.reading() as connection:
-        datasets, editions = list_datasets(connection), list_editions(connection)
+    with datasets_of(ctx.obj, url, database_url) as there:
+        datasets, editions = there.datasets(), there.editions()
     if as_json:
         emit({"datasets": [asdict(one) for one in datasets], "editions": [asdict(one) for one in editions]})
         return
@@ -104,12 +100,13 @@ def list_(ctx: typer.Context, database_url: _Address = None, as_json: Json = Fal
 def show(
     ctx: typer.Context,
     edition: Annotated[str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.")],
-    database_url: _Address = None,
+    url: Url = None,
+    database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Show an edition: what it was made of, what was left out and why."""
-    with opened(ctx.obj, address=database_url) as store:
-        found = _found(store, edition)
+    with datasets_of(ctx.obj, url, database_url) as there:
+        found = there.edition(edition)
     _show(found, as_json=as_json)
 
 
@@ -149,12 +146,12 @@ def build(
     ] = False,
     price: Annotated[float | None, typer.Option(min=0, metavar="USD", help="A million tokens; to estimate.")] = None,
     epochs: Annotated[int, typer.Option(min=1, metavar="N", help="To estimate the cost.")] = 1,
-    database_url: _Address = None,
+    url: Url = None,
+    database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Cut an edition: chosen, redacted, split by conversation, without duplicates."""
     from logos_shift_openai.server.datasets.choosing import Choice, EditionError  # noqa: PLC0415
-    from logos_shift_openai.server.datasets.register import make_edition  # noqa: PLC0415
 
     now = now_ms()
     try:
@@ -179,10 +176,10 @@ def build(
             price=price,
             epochs=epochs,
         )
-        with _kept(ctx, database_url) as (store, kept), counted("looking at calls") as advance:
-            found = make_edition(store, kept, choice, now, advance)
     except EditionError as error:
         raise CommandError(str(error)) from None
+    with datasets_of(ctx.obj, url, database_url, create=True) as there, counted("looking at calls") as advance:
+        found = there.build(choice, advance)
     _show(found, as_json=as_json)
 
 
@@ -200,22 +197,18 @@ def export(
         DialectName | None,
         typer.Option(metavar="NAME", help="openai-chat, openai-preference, trl, together, fireworks."),
     ] = None,
-    database_url: _Address = None,
+    url: Url = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Write an edition to stdout, as it is or in another dialect."""
     from logos_shift_openai.core.dialects import DIALECTS  # noqa: PLC0415
-    from logos_shift_openai.server.datasets.choosing import EditionError  # noqa: PLC0415
     from logos_shift_openai.server.datasets.exporting import Exported, exported, lines_of  # noqa: PLC0415
 
     result = Exported()
-    with _kept(ctx, database_url, create=False) as (store, kept):
-        found = _found(store, edition)
+    with datasets_of(ctx.obj, url, database_url) as there:
+        found = there.edition(edition)
         name = dialect.value if dialect is not None else str(found.manifest["dialect"])
-        try:
-            _size, parts = kept.read(found.id, f"{part.value}.jsonl")
-        except EditionError as error:
-            raise CommandError(str(error)) from None
-        emit_lines(exported(lines_of(parts), DIALECTS[name], result))
+        emit_lines(exported(lines_of(there.parts(found, part.value)), DIALECTS[name], result))
     if result.left_out:
         warn(f"{result.left_out:,} lines left out, which {name} cannot hold: {result.why}")
         if not result.written:
@@ -298,38 +291,18 @@ def split(
 def remove(
     ctx: typer.Context,
     edition: Annotated[str, typer.Argument(metavar="ID", help="An edition's id, or how it begins.")],
-    database_url: _Address = None,
+    url: Url = None,
+    database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Remove an edition and its files."""
-    from logos_shift_openai.server.datasets.register import remove_edition  # noqa: PLC0415
-
-    with _kept(ctx, database_url, create=False) as (store, kept):
-        found = _found(store, edition)
-        remove_edition(store, kept, found.id)
+    with datasets_of(ctx.obj, url, database_url) as there:
+        found = there.edition(edition)
+        there.remove(found)
     if as_json:
         emit({"removed": found.id})
     else:
         typer.echo(f"{found.id} is removed.")
-
-
-@contextmanager
-def _kept(ctx: typer.Context, address: str | None, *, create: bool = True) -> Iterator[tuple[Store, EditionStore]]:
-    """Open the store, and the place where its editions lie."""
-    from logos_shift_openai.server.datasets.keeping import editions_of  # noqa: PLC0415
-
-    with opened(ctx.obj, create=create and address is None, address=address) as store:
-        yield store, editions_of(store, ctx.obj.home / "editions")
-
-
-def _found(store: Store, name: str) -> Edition:
-    from logos_shift_openai.server.datasets.register import find_edition  # noqa: PLC0415
-
-    with store.reading() as connection:
-        found = find_edition(connection, name)
-    if found is None:
-        raise CommandError(f"no edition, or more than one, begins with {name}; see logos-shift dataset list")
-    return found
 
 
 def _show(found: Edition, *, as_json: bool) -> None:

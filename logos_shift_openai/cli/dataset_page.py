@@ -49,7 +49,8 @@ def show_edition(edition: Edition) -> None:
         left.add_column("why")
         left.add_column("what helps")
         for name, count in sorted(counts["left_out"].items(), key=lambda one: -one[1]):
-            left.add_row(f"{count:,}", REASONS[name].meaning, REASONS[name].step)
+            why = REASONS.get(name)  # a newer server may know others
+            left.add_row(f"{count:,}", *((clean(name), "") if why is None else (why.meaning, why.step)))
         console().print(left)
     for warning in said["warnings"]:
         console().print(f"Note: {clean(warning)}")

@@ -1,4 +1,4 @@
-"""`logos-shift import`: take in logs that were kept elsewhere, into the embedded store or a server.
+"""`logos-shift import`: take in logs that were kept elsewhere, into the embedded store, a server or its database.
 
 Its rule: every entry is accounted for. What cannot be read is named with its place and why; the rest goes in, and what
 is there already stays as it is.
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from logos_shift_openai.cli.experiment import Json, Url  # noqa: TC001 - typer reads the annotations
+from logos_shift_openai.cli.keys import DatabaseUrl  # noqa: TC001 - typer reads the annotation
 from logos_shift_openai.cli.output import CommandError, bars_wanted, clean, console, emit, now_ms
 from logos_shift_openai.cli.session import opened
 
@@ -77,13 +79,9 @@ def import_(
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Only calls that this model answered.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many entries.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and judge everything, keep nothing.")] = False,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", envvar="LOGOS_SHIFT_URL", show_envvar=False, help="A server, with LOGOS_SHIFT_API_KEY."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
+    url: Url = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Take in calls that were logged elsewhere: chat JSONL, OpenAI's stored completions, Langfuse, LangSmith.
 
@@ -104,10 +102,10 @@ def import_(
     with _progress() as advance:
         if dry_run:
             _take(lines, _nowhere, counts, advance)
-        elif url and url.strip():
+        elif url and url.strip() and not database_url:
             _take(lines, _to_server(url), counts, advance)
         else:
-            _embedded(ctx.obj, lines, counts, advance)
+            _into_store(ctx.obj, database_url, lines, counts, advance)
     _say(counts, dry_run=dry_run, as_json=as_json)
 
 
@@ -185,12 +183,16 @@ def _batches(lines: Iterator[tuple[str, list[bytes]]]) -> Iterator[list[tuple[st
         yield batch
 
 
-def _embedded(
-    place: Place, lines: Iterator[tuple[str, list[bytes]]], counts: _Counts, advance: Callable[[int], None]
+def _into_store(
+    place: Place,
+    address: str | None,
+    lines: Iterator[tuple[str, list[bytes]]],
+    counts: _Counts,
+    advance: Callable[[int], None],
 ) -> None:
     from logos_shift_openai.server.ingest import ingest  # noqa: PLC0415
 
-    with opened(place, create=True) as store:
+    with opened(place, create=not address, address=address) as store:
 
         def send(batch: list[bytes]) -> tuple[int, int, list[tuple[int, str]]]:
             receipt = ingest(store, batch, now_ms())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
@@ -15,12 +16,13 @@ from logos_shift_openai.cli.output import CommandError
 from logos_shift_openai.core.config import ConfigError, config_from
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from logos_shift_openai.core.config import Experiment
     from logos_shift_openai.server.experiments import Plan
 
 _SECONDS: Final = (10.0, 35.0)  # to connect, to answer
+_PART: Final = 1 << 18
 _OK: Final = 200
 _FAULTS: Final = 500
 _SAID: Final[Mapping[int, str]] = {
@@ -28,6 +30,19 @@ _SAID: Final[Mapping[int, str]] = {
     403: "does not let the key in LOGOS_SHIFT_API_KEY do that; changes need an admin key",
     429: "asks to wait: too many requests",
 }
+
+
+class SaidNoError(CommandError):
+    """A server has refused what was asked.
+
+    Args:
+        message: The one line that is shown.
+        status: Of HTTP.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +110,50 @@ class Remote:
             method: Of HTTP.
             path: From the first slash on, with its query.
             body: Sent as JSON; None sends none.
+
+        Raises:
+            SaidNoError: the server refuses it.
+            CommandError: it cannot be reached, or is none.
         """
+        with self._answer(method, path, body, "application/json") as answer:
+            text = answer.content
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self.strange(error) from None
+
+    def all(self, path: str, name: str, having: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
+        """Read a list of objects with at least these names, which the answer has under `name`."""
+        answer = self.ask("GET", path)
+        try:
+            found = [{**one} for one in answer[name]]
+        except (KeyError, TypeError) as error:
+            raise self.strange(error) from None
+        if not all(having <= one.keys() for one in found):
+            raise self.strange(TypeError("other names"))
+        return found
+
+    def one(self, method: str, path: str, body: object = None, *, having: frozenset[str]) -> dict[str, Any]:
+        """Ask for something whose answer is an object with at least these names."""
+        answer = self.ask(method, path, body)
+        if not isinstance(answer, dict) or not having <= answer.keys():
+            raise self.strange(TypeError("other names"))
+        return answer
+
+    def parts(self, path: str) -> Iterator[bytes]:
+        """Download something a part at a time, however long it is."""
+        with self._answer("GET", path, None, "*/*") as answer:
+            yield from answer.iter_content(_PART)
+
+    @contextmanager
+    def _answer(self, method: str, path: str, body: object, accept: str) -> Iterator[Any]:
         import requests  # noqa: PLC0415
 
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         if self.api_key is not None:
             headers["Authorization"] = f"Bearer {self.api_key}"
         try:
-            answer = requests.request(
+            with requests.request(
                 method,
                 f"{self.url}{path}",
                 json=body,
@@ -110,17 +161,14 @@ class Remote:
                 timeout=_SECONDS,
                 allow_redirects=False,  # a key goes to the address that was given, and to no other
                 auth=_unchanged,
-            )
-            text = answer.content
+                stream=True,
+            ) as answer:
+                if answer.status_code != _OK:
+                    raise SaidNoError(_refusal(self.url, answer.status_code, answer.content), answer.status_code)
+                yield answer
         except (requests.RequestException, UnicodeError) as error:
             cure = "is `logos-shift serve` running there? --url and LOGOS_SHIFT_URL name the server"
             raise CommandError(f"{self.url} cannot be reached: {_why(error)}; {cure}") from None
-        if answer.status_code != _OK:
-            raise CommandError(_refusal(self.url, answer.status_code, text))
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise self.strange(error) from None
 
     def strange(self, error: Exception) -> CommandError:
         """Say that an answer is none of a Logos server."""

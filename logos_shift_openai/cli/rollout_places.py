@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from logos_shift_openai.server.store.database import Store
 
 _PAGE = 100
+_NAMES = frozenset({"phase", "why", "trail", "policy"})
 Shown = dict[str, Any]
 """As `server.rollout_view.rollout_json` gives it."""
 
@@ -137,7 +138,7 @@ class There:
 
     def all(self) -> list[Shown]:
         """As `Rollouts`."""
-        return self._read("/v1/rollouts", "rollouts")
+        return self._server.all("/v1/rollouts", "rollouts")
 
     def one(self, key: str) -> Shown:
         """As `Rollouts`."""
@@ -167,7 +168,7 @@ class There:
         told: list[Shown] = []
         while len(told) < limit:
             query = f"?limit={min(_PAGE, limit - len(told))}" + (f"&before={told[-1]['id']}" if told else "")
-            part = self._read(f"{_path(key)}/decisions{query}", "decisions")
+            part = self._server.all(f"{_path(key)}/decisions{query}", "decisions")
             told += part
             if not part:
                 break
@@ -177,19 +178,8 @@ class There:
         """Refuse: it reads all calls of a run, which is for whoever has the store."""
         raise CommandError(f"the calls of {key} are counted anew where the store is: use --database-url, or its home")
 
-    def _read(self, path: str, name: str) -> list[Shown]:
-        answer = self._server.ask("GET", path)
-        try:
-            found = answer[name]
-            return [{**one} for one in found]
-        except (KeyError, TypeError) as error:
-            raise self._server.strange(error) from None
-
     def _shown(self, method: str, path: str, body: object = None) -> Shown:
-        answer = self._server.ask(method, path, body)
-        if not isinstance(answer, dict) or not {"phase", "why", "trail", "policy"} <= set(answer):
-            raise self._server.strange(TypeError("no rollout"))
-        return answer
+        return self._server.one(method, path, body, having=_NAMES)
 
 
 @contextmanager

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 from logos_shift_openai.core.config import ConfigError, config_from
 from logos_shift_openai.core.gate import Compared, choose
 
-from .evaluation.keeping import find_evaluation, read_answers
+from .evaluation.asked import elsewhere
+from .evaluation.keeping import find_evaluation, latest_of, read_answers
 from .evaluation.questions import asked_besides, questions
 from .evaluation.running import judged_of
 from .experiments import ExperimentError, NoExperimentError
-from .tuners.edition import edition_of
+from .rollout_guard import find
+from .tuners.edition import EditionError, edition_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from logos_shift_openai.core.config import Experiment
+    from logos_shift_openai.core.config import Config, Experiment
     from logos_shift_openai.core.gate import Choice, Gate
 
     from .experiments import Document
@@ -66,6 +68,47 @@ def choose_gate(store: Store, home: Path, evaluation: str, agreement: float, cha
         EditionError: its edition is gone.
     """
     return choose(compared_of(store, home, evaluation), agreement, chance)
+
+
+class NoGateError(Exception):
+    """No gate can be chosen; the message says why and what helps."""
+
+
+def gate_for(store: Store, home: Path, key: str, config: Config, agreement: float, chance: float = 0.05) -> Choice:
+    """Choose a gate for an experiment, on the latest held-out answers of its candidate.
+
+    Args:
+        store: With the evaluation.
+        home: Where its edition lies.
+        key: The experiment.
+        config: The one in force.
+        agreement: As for `choose_gate`.
+        chance: Of being wrong about it.
+
+    Raises:
+        NoExperimentError: there is no such experiment.
+        NoGateError: its candidate was asked nothing yet, no gate can be proven, or the edition is gone.
+    """
+    one = find(config, key)
+    if one is None:
+        raise NoExperimentError(f"there is no experiment {key}")
+    with store.reading() as connection:
+        found = latest_of(connection, one.candidate.model, one.candidate.provider)
+    if found is None:
+        raise NoGateError(
+            f"{one.candidate.model} was asked no held-out questions yet: `logos-shift candidate evaluate` first"
+        )
+    try:
+        choice = choose_gate(store, home, found.id, agreement, chance)
+    except EditionError as error:
+        with store.reading() as connection:
+            raise NoGateError(elsewhere(connection, home, found.edition) or str(error)) from None
+    if choice is None:
+        raise NoGateError(
+            f"no gate keeps {agreement:.1%} of all answers as they are, or too few are known: the candidate is "
+            "sure of wrong ones, tells no log-probabilities, or was asked too little"
+        )
+    return choice
 
 
 def gate_json(gate: Gate) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from .config_versions import adopt_embedded
 from .datasets.keeping import editions_of
 from .dictionaries import train_due
 from .embedded import take_in
+from .evaluation.desk import EvaluationDesk
 from .evaluation.running import Bench
 from .fold import fold
 from .guards import GuardStep
@@ -171,8 +172,11 @@ def make_service(
     holder = holder_name()
     shop = None if home is None else workshop(store, home, holder, lambda: time.time_ns() // 1_000_000)
     tuning: list[tuple[str, Step]] = []
+    desk = None
     if shop is not None and home is not None:
-        cockpit = Cockpit(shop, Bench(store, home, os.environ, holder, shop.now), embedded)
+        bench = Bench(store, home, os.environ, holder, shop.now)
+        desk = EvaluationDesk(bench)
+        cockpit = Cockpit(shop, bench, embedded)
         tuning = [
             ("tuning", TuningStep(shop)),
             ("autopilot", AutopilotStep(cockpit)),
@@ -189,6 +193,7 @@ def make_service(
         shop=shop,
         channels=channels,
         editions=None if home is None else editions_of(store, home / "editions"),
+        evaluations=desk,
         dashboard=dashboard,
         embedded=embedded,
     )

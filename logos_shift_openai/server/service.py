@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from .datasets.keeping import EditionStore
+    from .evaluation.desk import EvaluationDesk
     from .notifications.channels import Channel
     from .store.database import Store
     from .tuners.machine import Workshop
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _READERS: Final = 4
 _NOTE_SECONDS: Final = 60.0
+_LAST_PART_SECONDS: Final = 2.0
 _LOGINS_PER_SECOND: Final = 0.5
 _LOGIN_BURST_SECONDS: Final = 20.0
 _logger = logging.getLogger("logos_shift_openai.server")
@@ -57,6 +59,7 @@ class Service:
         shop: What starting a tuning job needs; None where there is no folder of editions.
         channels: What notifications are told on.
         editions: Where the files of editions lie; None for a server that makes none.
+        evaluations: Asks candidates what is held out; None where there is no folder of editions.
         dashboard: Whether there are pages for people, and sessions for them.
         embedded: The home folder whose `config.json` and spool the store belongs to, where no server owns it.
         now: Milliseconds since 1970.
@@ -74,6 +77,7 @@ class Service:
         shop: Workshop | None = None,
         channels: Sequence[Channel] = (),
         editions: EditionStore | None = None,
+        evaluations: EvaluationDesk | None = None,
         dashboard: bool = True,
         embedded: Path | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -87,6 +91,7 @@ class Service:
         self.shop = shop
         self.channels = tuple(channels)
         self.editions = None if editions is None else EditionDesk(store, editions, now)
+        self.evaluations = evaluations
         self.dashboard = dashboard
         self.embedded = embedded
         self.now = now
@@ -139,6 +144,8 @@ class Service:
             self.worker.stop(self.limits.shutdown_seconds)
         if self.editions is not None:
             self.editions.close()
+        if self.evaluations is not None:
+            self.evaluations.close(_LAST_PART_SECONDS)
         self._readers.shutdown(wait=True)
 
     async def read(self, ask: Callable[[Connection], _T], *, always: bool = False) -> _T:

@@ -79,6 +79,6 @@ def test_without_a_candidate_or_an_edition_it_is_said(cli: Any) -> None:
     missing = cli("candidate", "evaluate", "--job", "tune-none")
     assert (missing.code, "there is no tuning job" in missing.err) == (1, True)
     away = cli("candidate", "evaluate", "--edition", "e1", "--model", "m", "--provider", "nowhere")
-    assert (away.code, "broken off" in away.err) == (1, True)
+    assert (away.code, "m cannot be asked: LOGOS_SHIFT_PROVIDER_NOWHERE_BASE_URL is not set" in away.err) == (1, True)
     assert "there is no experiment big" in cli("gate", "choose", "big").err
     assert "there is no experiment big" in cli("gate", "off", "big").err

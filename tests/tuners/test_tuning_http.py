@@ -11,10 +11,12 @@ pytest.importorskip("uvicorn")
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 
 from served import Served
+from sqlalchemy import update
 
 from logos_shift_openai.core.examples import read_index
 from logos_shift_openai.server.serve import make_service
 from logos_shift_openai.server.store.database import open_store
+from logos_shift_openai.server.store.schema import tuning_jobs
 from logos_shift_openai.server.tuners.step import TuningStep, workshop
 
 
@@ -88,3 +90,26 @@ def test_a_server_with_a_home_tunes_in_its_background(tmp_path):
         service.intake.close()
         service._readers.shutdown()
         store.close()
+
+
+def test_a_job_that_rests_is_looked_at_again_when_somebody_asks(server, lab, small):
+    """By the background work; one that goes on, or has ended, stays as it is."""
+    lab.faults.add("slow", on="tuning", between=600.0)
+    asked = {"tuner": "openai", "edition": "small", "model": "tiny-base", "provider": "lab", "deadline_hours": 1}
+    job_id = server.ask("POST", "/v1/tuning", json=asked).json()["id"]
+    step, hour = TuningStep(server.service.shop), 3_600_000
+    step(server.store, server.service.now() + 1)
+    step.join(20)
+    assert server.ask("POST", f"/v1/tuning/{job_id}/look").json()["state"] == "running"
+    with server.store.writing() as connection:
+        connection.execute(update(tuning_jobs).values(deadline=server.service.now() - hour))
+    step(server.store, server.service.now() + hour)
+    step.join(20)
+    assert server.ask("GET", f"/v1/tuning/{job_id}", "read").json()["state"] == "overdue"
+    assert server.ask("POST", f"/v1/tuning/{job_id}/look", "read").status_code == 403
+    assert server.ask("POST", f"/v1/tuning/{job_id}/look").json()["state"] == "running"
+    server.ask("POST", f"/v1/tuning/{job_id}/cancel")
+    step(server.store, server.service.now() + 1)
+    step.join(20)
+    assert server.ask("POST", f"/v1/tuning/{job_id}/look").json()["state"] == "cancelled"
+    assert server.ask("POST", "/v1/tuning/none/look").status_code == 404

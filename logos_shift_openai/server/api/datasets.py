@@ -137,7 +137,7 @@ async def look(ask: Ask) -> Answer:
     wanted = await ask.read_json(EditionWanted)
     store = ask.service.store
     try:
-        found = await ask.service.look(lambda: preview(store, _choice(wanted)))
+        found = await ask.service.look(lambda: preview(store, choice_of(wanted)))
     except EditionError as error:
         raise ApiError(409, "no_edition", str(error)) from None
     reasons = [
@@ -146,16 +146,17 @@ async def look(ask: Ask) -> Answer:
     return Answer(to_json(Looked(**{**asdict(found), "left_out": reasons})))
 
 
-def _choice(wanted: EditionWanted) -> Choice:
+def choice_of(wanted: EditionWanted) -> Choice:
+    """Read what an edition is to be made of."""
     return Choice(**{name: getattr(wanted, name) for name in wanted.__struct_fields__})
 
 
 async def make(ask: Ask) -> Answer:
     """Make an edition, and wait for it."""
     wanted = await ask.read_json(EditionWanted)
-    desk = _desk(ask)
+    desk = desk_of(ask)
     try:
-        return Answer(to_json(_shown(await desk.make(_choice(wanted)))))
+        return Answer(to_json(_shown(await desk.make(choice_of(wanted)))))
     except DeskBusyError:
         raise ApiError(503, "busy", "another edition is being made", retry_after=5.0) from None
     except EditionError as error:
@@ -179,7 +180,7 @@ async def heldout(ask: Ask) -> Answer:
 
 async def remove(ask: Ask) -> Answer:
     """Remove an edition with its files."""
-    found, desk = await _find(ask), _desk(ask)
+    found, desk = await _find(ask), desk_of(ask)
     store = ask.service.store
     await asyncio.get_running_loop().run_in_executor(None, remove_edition, store, desk.kept, found.id)
     return Answer(to_json(_shown(found)))
@@ -187,7 +188,7 @@ async def remove(ask: Ask) -> Answer:
 
 async def _lines(ask: Ask, name: str) -> Answer:
     dialect = ask.query(LinesAsked).dialect
-    found, desk = await _find(ask), _desk(ask)
+    found, desk = await _find(ask), desk_of(ask)
     own = str(found.manifest["dialect"])
     if dialect is not None and dialect.startswith("openai") and dialect != own:
         raise ApiError(400, "bad_query", f"the edition is of {own}", where="dialect")
@@ -209,7 +210,8 @@ async def _find(ask: Ask) -> Edition:
     return found
 
 
-def _desk(ask: Ask) -> EditionDesk:
+def desk_of(ask: Ask) -> EditionDesk:
+    """Give the desk of this server, or say that it has none."""
     desk = ask.service.editions
     if desk is None:
         raise ApiError(409, "no_place", "this server has no place for the files of editions")

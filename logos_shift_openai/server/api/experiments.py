@@ -97,27 +97,28 @@ async def start(ask: Ask) -> Answer:
         examples=None if asked.examples is None else msgspec.to_builtins(asked.examples),
     )
     salt = experiments.new_salt()
-    return await _change(ask, lambda document: experiments.start_in(document, plan, salt), f"started {plan.key}")
+    return await change(ask, lambda document: experiments.start_in(document, plan, salt), f"started {plan.key}")
 
 
 async def set_share(ask: Ask) -> Answer:
     """Set the share of one."""
     key, share = ask.path["key"], (await ask.read_json(ShareAsked)).share
     why = f"share of {key} set to {share}"
-    return await _change(ask, lambda document: experiments.share_in(document, key, share), why)
+    return await change(ask, lambda document: experiments.share_in(document, key, share), why)
 
 
 async def set_state(ask: Ask, state: State) -> Answer:
     """Pause, resume or stop one."""
     key = ask.path["key"]
-    return await _change(ask, lambda document: experiments.state_in(document, key, state), f"{key} is {state}")
+    return await change(ask, lambda document: experiments.state_in(document, key, state), f"{key} is {state}")
 
 
-async def _change(ask: Ask, change: Callable[[experiments.Document], Experiment], why: str) -> Answer:
+async def change(ask: Ask, how: Callable[[experiments.Document], Experiment], why: str) -> Answer:
+    """Change the config and show the experiment that was changed."""
     service = ask.service
     by_key = None if ask.caller is None else ask.caller.key_id
     made, changed = await service.intake.change(
-        lambda: change_config(service.store, change, why=why, now=service.now(), by_key=by_key)
+        lambda: change_config(service.store, how, why=why, now=service.now(), by_key=by_key)
     )
     await service.config.refresh()
     return _one(json.loads(made.document), changed.key)

@@ -5,13 +5,15 @@ A request names a tuner, a model and a provider; addresses, keys and commands ar
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
+from logos_shift_openai.server.holding import BusyError
 from logos_shift_openai.server.tuners.example_files import find_index
 from logos_shift_openai.server.tuners.jobs import NoJobError, TuningJob, ask_to_cancel, find_job, list_jobs, open_job
-from logos_shift_openai.server.tuners.machine import check
+from logos_shift_openai.server.tuners.machine import check, wake
 from logos_shift_openai.server.tuners.protocol import Settings
 
 from .exchange import Answer, ApiError, Ask, Endpoint, to_json
@@ -119,6 +121,17 @@ async def cancel_tuning(ask: Ask) -> Answer:
         raise ApiError(404, "not_found", str(error)) from None
 
 
+async def look_again(ask: Ask) -> Answer:
+    """Have a job that rests looked at again; the background work does it."""
+    job_id, shop = ask.path["id"], _shop(ask)
+    try:
+        with suppress(BusyError):  # then somebody looks at it this moment
+            return _one(await ask.service.intake.change(lambda: wake(shop, job_id)))
+        return _one(await ask.service.read(lambda connection: find_job(connection, job_id)))
+    except NoJobError as error:
+        raise ApiError(404, "not_found", str(error)) from None
+
+
 async def get_examples(ask: Ask) -> Answer:
     """Give the file of a candidate's examples."""
     name = ask.path["name"]
@@ -169,6 +182,18 @@ ENDPOINTS = (
         cancel_tuning,
         "End a tuning job; one at its end stays as it is.",
         {200: (Tuning, "Asked for."), 404: (None, "There is none.")},
+    ),
+    Endpoint(
+        "POST",
+        f"{_JOB}/look",
+        "admin",
+        look_again,
+        "Look again at a tuning job that rests until somebody does; any other stays as it is.",
+        {
+            200: (Tuning, "The background work takes it on."),
+            404: (None, "There is none."),
+            409: (None, "This server has no folder of editions."),
+        },
     ),
     Endpoint(
         "GET",

@@ -88,12 +88,17 @@ class Answered(NamedTuple):
     tokens_out: int | None
 
 
+def evaluation_id(edition: str, candidate: Mapping[str, Any]) -> str:
+    """Name the evaluation of a candidate on an edition."""
+    asked = json.dumps([edition, dict(candidate)], sort_keys=True)
+    return "eval-" + hashlib.sha256(asked.encode()).hexdigest()[:16]
+
+
 def open_evaluation(
     connection: Connection, edition: str, candidate: Mapping[str, Any], rules: Rules, now: int
 ) -> Evaluation:
     """Write down that a candidate is to be judged; the same again is the one that is there, judged anew."""
-    asked = json.dumps([edition, dict(candidate)], sort_keys=True)
-    name = "eval-" + hashlib.sha256(asked.encode()).hexdigest()[:16]
+    name = evaluation_id(edition, candidate)
     row = connection.execute(select(evaluations).where(evaluations.c.id == name)).mappings().first()
     told = json.dumps(rules.to_json())
     if row is None:

@@ -76,13 +76,18 @@ def evaluate(bench: Bench, name: str, advance: Callable[[int, int], None] = lamb
         BusyError: another process is at it.
         NoEvaluationError: there is none.
     """
-    with held(bench.store, f"evaluation-{name}", bench.holder, bench.now):
+    with held(bench.store, lease_name(name), bench.holder, bench.now):
         with bench.store.reading() as connection:
             one = find_evaluation(connection, name)
         if one.state == "open":
             _advance(bench, one, advance)
     with bench.store.reading() as connection:
         return find_evaluation(connection, name)
+
+
+def lease_name(name: str) -> str:
+    """Name the lease of an evaluation."""
+    return f"evaluation-{name}"
 
 
 def _advance(bench: Bench, one: Evaluation, advance: Callable[[int, int], None]) -> None:

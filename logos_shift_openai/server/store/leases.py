@@ -91,6 +91,19 @@ def check(connection: Connection, lease: Lease) -> None:
         raise LeaseLostError(f"the lease {lease.name} of {lease.holder} was taken over")
 
 
+def is_held(connection: Connection, name: str, now: int | None = None) -> bool:
+    """Tell whether somebody holds a lease.
+
+    Args:
+        connection: A reader's connection.
+        name: What it is for.
+        now: Milliseconds since 1970; None for the database's own clock.
+    """
+    clock: ColumnElement[int] = literal_column(_CLOCKS[connection.dialect.name]) if now is None else literal(now)
+    held = (leases.c.name == name) & (leases.c.until > clock) & (leases.c.until <= clock + LONGEST_MS)
+    return connection.scalar(select(leases.c.token).where(held)) is not None
+
+
 def release(connection: Connection, lease: Lease) -> None:
     """Let a lease go, so that the next holder need not wait for its end; tokens go on rising."""
     mine = (leases.c.name == lease.name) & (leases.c.token == lease.token) & (leases.c.holder == lease.holder)

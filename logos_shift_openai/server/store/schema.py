@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0013"
+REVISION: Final = "0014"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -438,4 +438,18 @@ client_counts: Final = Table(
     Column("day", Integer, primary_key=True, autoincrement=False),  # since 1970
     Column("reason", String(32), primary_key=True),
     Column("records", BigInteger, nullable=False),
+)
+
+# Of editions in the making.
+edition_builds: Final = Table(
+    "edition_builds",
+    tables,
+    Column("id", String(64), primary_key=True),
+    Column("dataset", String(ID_LENGTH), nullable=False),
+    Column("state", String(16), nullable=False),  # running, made, failed
+    Column("read", BigInteger, nullable=False),
+    Column("edition", String(64)),
+    Column("said", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
 )

@@ -89,6 +89,24 @@ def advance(shop: Workshop, job_id: str, *, look_again: bool = False) -> TuningJ
         return job
 
 
+def wake(shop: Workshop, job_id: str) -> TuningJob:
+    """Have a job that rests (`STUCK`) looked at again by whoever works on jobs; any other stays as it is.
+
+    Args:
+        shop: What it needs.
+        job_id: Which.
+
+    Raises:
+        BusyError: another process is at it.
+        NoJobError: there is none.
+    """
+    with held(shop.store, f"tuning-{job_id}", shop.holder, shop.now):
+        job = _current(shop, job_id)
+        if job.state not in STUCK or job.cancel:
+            return job
+        return _keep(shop, job, state=_back(job), attempts=0, due=shop.now())
+
+
 def _back(job: TuningJob) -> Any:
     if job.state == "unserved":
         return "deploying"
@@ -142,7 +160,7 @@ def _start(shop: Workshop, job: TuningJob, tuner: Tuner, edition: Edition) -> Tu
     if handle is None:
         handle = _started(shop, job, tuner, task)
         if handle is None:
-            return _current(shop, job)
+            return _current(shop, job.id)
     return _keep(
         shop, job, state="running", handle=handle, attempts=0, said="the provider has it", next_step="",
         due=shop.now(),
@@ -252,6 +270,6 @@ def _keep(shop: Workshop, job: TuningJob, **values: Any) -> TuningJob:
     return saved
 
 
-def _current(shop: Workshop, job: TuningJob) -> TuningJob:
+def _current(shop: Workshop, job_id: str) -> TuningJob:
     with shop.store.reading() as connection:
-        return find_job(connection, job.id)
+        return find_job(connection, job_id)
