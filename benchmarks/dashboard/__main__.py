@@ -9,6 +9,8 @@ import shutil
 import statistics
 import sys
 import time
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.dashboard.filling import fill
@@ -17,7 +19,7 @@ from benchmarks.server.__main__ import table
 from benchmarks.server.served import Process, folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from contextlib import AbstractContextManager
 
 FEW = 100
 _TURNS = 9
@@ -32,14 +34,19 @@ new MutationObserver((_, watch) => {
 }).observe(document, {attributes: true, subtree: true, childList: true});
 """
 # Waits within the page: what Playwright polls with is a text that the pages' policy does not let run.
-_WAIT = """new Promise((done) => {
-  const look = () => (window.drawn ? done(window.drawn) : setTimeout(look, 5));
+# A page's data may be drawn before the browser has told of its first paint, so both are waited for.
+_WAIT = """new Promise((done, failed) => {
+  const look = () => {
+    const paint = performance.getEntriesByName('first-contentful-paint')[0];
+    if (performance.now() > 30000) return failed(new Error(`${location.pathname} is not drawn`));
+    return window.drawn && paint ? done([paint.startTime, window.drawn]) : setTimeout(look, 5);
+  };
   look();
 })"""
 
 
-def pages(call_id: str) -> dict[str, str]:
-    """Name the pages that are looked at, and their addresses."""
+def pages(call_id: str, job_id: str) -> dict[str, str]:
+    """Name the pages that are looked at, and their addresses; every page of the dashboard is among them."""
     return {
         "overview": "/",
         "calls": "/calls",
@@ -55,19 +62,37 @@ def pages(call_id: str) -> dict[str, str]:
         "datasets": "/datasets",
         "a dataset": "/datasets/dataset-3",
         "tuning": "/tuning",
+        "a tuning job": f"/tuning/{job_id}",
+        "an autopilot": "/autopilot/dataset-3",
+        "refused lines": "/refused",
         "settings": "/settings",
     }
 
 
 def measure(browser: Any, home: Path, calls: int) -> dict[str, tuple[float, float]]:
-    """Give the medians of the first paint and of the data's, in ms, by page."""
-    from logos_shift_openai.server.calls import Filters, list_calls
-    from logos_shift_openai.server.store.database import open_store
+    """Give the medians of the first paint and of the data's, in ms, by page.
 
+    Args:
+        browser: Playwright's.
+        home: A home folder; where one was filled before it is taken as it is.
+        calls: How many.
+    """
+    from logos_shift_openai.server.calls import Filters, list_calls
+    from logos_shift_openai.server.keys import create_key
+    from logos_shift_openai.server.store.database import open_store
+    from logos_shift_openai.server.tuners.jobs import list_jobs
+
+    now, whole = time.time_ns() // 1_000_000, home / "filled"
+    if home.exists() and not whole.exists():
+        shutil.rmtree(home)  # of a run that was stopped while it filled
     store = open_store(home / "store.sqlite3")
-    fill(store, calls, time.time_ns() // 1_000_000)
+    if not whole.exists():
+        fill(store, home, calls, now)
+        whole.touch()
+    with store.writing() as connection:
+        key, _ = create_key(connection, "admin", "benchmark", now)
     with store.reading() as connection:
-        call_id = list_calls(connection, Filters(limit=1))[0]["id"]
+        call_id, job_id = list_calls(connection, Filters(limit=1))[0]["id"], list_jobs(connection, 1)[0].id
     store.close()
     command = [sys.executable, "-m", "logos_shift_openai.cli", "--home", str(home), "serve", "--port", "0"]
     server = Process(command, home / "log")
@@ -76,10 +101,10 @@ def measure(browser: Any, home: Path, calls: int) -> dict[str, tuple[float, floa
         page, url = context.new_page(), f"http://127.0.0.1:{server.port}"
         page.add_init_script(_DRAWN)
         page.goto(f"{url}/login")
-        page.fill("input[name=key]", server.key)
+        page.fill("input[name=key]", key)
         page.click("button.main")
         page.wait_for_url(f"{url}/")
-        return {name: _times(page, url + path) for name, path in pages(call_id).items()}
+        return {name: _times(page, url + path) for name, path in pages(call_id, job_id).items()}
     finally:
         context.close()
         server.end()
@@ -89,25 +114,30 @@ def _times(page: Any, url: str) -> tuple[float, float]:
     paints, drawn = [], []
     for _ in range(_TURNS):
         page.goto(url)
-        at = page.evaluate(_WAIT)
-        paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"))
-        drawn.append(at)
+        paint, data = page.evaluate(_WAIT)
+        paints.append(paint)
+        drawn.append(data)
     return statistics.median(paints), statistics.median(drawn)
+
+
+def _place(cache: Path | None) -> AbstractContextManager[Path]:
+    return folder() if cache is None else nullcontext(cache)
 
 
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
     parser.add_argument("--calls", type=int, default=1_000_000, help="a million unless given")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep the filled stores there, for the next runs")
     asked = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     began, rows = time.monotonic(), []
-    with folder() as home, sync_playwright() as playwright:
+    with _place(asked.cache) as home, sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        few = measure(browser, home / "few", FEW)
-        many = measure(browser, home / "many", asked.calls)
+        few = measure(browser, home / f"calls-{FEW}", FEW)
+        many = measure(browser, home / f"calls-{asked.calls}", asked.calls)
         browser.close()
     note = f"median of {_TURNS}; first paint, then with its data"
     for name, (paint, data) in many.items():
