@@ -36,7 +36,7 @@ def test_the_report_and_the_answers_that_differ_are_told(filled, visit):
     page.wait_for_url("**after=10")
     page.locator("article.pair > h3", has_text="Row 11").wait_for()
     page.get_by_role("link", name="Back to the first").click()
-    page.locator("article.pair > h3", has_text="Row 1 ").wait_for()
+    page.locator("article.pair[aria-label='Row 1']").wait_for()
 
 
 @pytest.fixture
