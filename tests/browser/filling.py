@@ -137,7 +137,9 @@ def fill(server, home, calls=160):
 
 def train(server, lab):
     """Cut an edition and tune the small model on it, in the way of the server's own background work."""
-    edition = server.ask("POST", "/v1/editions", json={"dataset": "banking77", "feedback": "any"}).json()
+    edition = server.ask(
+        "POST", "/v1/editions", json={"dataset": "banking77", "feedback": "any", "heldout": 3_000}
+    ).json()
     shop = server.service.shop = workshop(server.store, server.home, "test", server.service.now)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("LOGOS_SHIFT_PROVIDER_LAB_BASE_URL", lab.base_url)

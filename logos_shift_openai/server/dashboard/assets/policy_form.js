@@ -56,6 +56,8 @@ export function policyForm({ name, policy, save, fields = [], beside = [], rest,
       const at = text.value.indexOf(`"${one}"`, from);
       if (at >= 0) text.setSelectionRange(at, (from = at + one.length + 2));
     }
+    const above = text.value.slice(0, text.selectionStart).split("\n").length - 3;
+    text.scrollTop = above * parseFloat(getComputedStyle(text).lineHeight); // a browser scrolls to where is typed, not to what is chosen
   }
 
   const form = h(
