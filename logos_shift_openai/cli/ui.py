@@ -1,7 +1,8 @@
 """`logos-shift ui`: look at this machine's own calls in the browser.
 
 The pages are served on the loopback alone. The browser is let in once, by a token behind the `#` of the address, which
-no request carries; so it stands in no log, and nobody else on the machine can come in with the address alone.
+no request carries; so it stands in no log, and nobody else on the machine can come in with the address alone. Nor does
+it stand in the browser's command line: that names a file, see `ui_file`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import webbrowser
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -16,6 +18,7 @@ import typer
 from logos_shift_openai.cli.needed import SERVER, absent
 from logos_shift_openai.cli.notify import named_channels
 from logos_shift_openai.cli.output import CommandError, warn
+from logos_shift_openai.cli.ui_file import LeadingFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,30 +45,42 @@ def ui(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     place = ctx.obj
     channels = named_channels()
+    leading = LeadingFile(place.home)
     try:
         store = place.open_store()
         service = serving.make_service(
             store, home=place.home, channels=channels, embedded=embedded_home(store, place.home)
         )
-        invitation = service.sessions.invite()
+        invitation = service.sessions.invite(leading.remove)
         server = serving.server_for(
-            service, serving.Address("127.0.0.1", port), started=lambda url: _show(url, invitation, browser=browser)
+            service,
+            serving.Address("127.0.0.1", port),
+            started=lambda url: _show(url, invitation, leading if browser else None),
         )
     except (StoreError, serving.ServeError) as error:
         raise CommandError(str(error)) from None
     try:
         server.run()
     finally:
+        leading.remove()
         store.close()
 
 
-def _show(url: str, invitation: str, *, browser: bool, open_: Callable[[str], bool] = webbrowser.open) -> None:
+def _show(
+    url: str, invitation: str, leading: LeadingFile | None, open_: Callable[[str], bool] = webbrowser.open
+) -> None:
     """Open the browser; where there is none, or none is wanted, print the address for a person to open, once."""
     address = f"{url}/login#{invitation}"
-    if browser and open_(address):
-        typer.echo(f"The dashboard is open in your browser, at {url}. Ctrl-C ends it.")
-    else:
-        if browser:
+    opened = False
+    if leading is not None:
+        with suppress(OSError):
+            opened = open_(leading.lead_to(address))
+        if not opened:
+            leading.remove()
             warn("no browser could be opened")
+    if opened:
+        typer.echo(f"The dashboard is open in your browser, at {url}. Ctrl-C ends it.")
+        typer.echo("A browser that may not read files of your home (a snap) shows nothing: logos-shift ui --no-browser")
+    else:
         typer.echo(f"Open this address, it works once:\n\n  {address}\n\nCtrl-C ends it.")
     sys.stdout.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import traceback
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -22,6 +23,7 @@ from .api import (
     evaluations,
     experiments,
     feedback,
+    held_out,
     keys,
     notifications,
     operation,
@@ -29,6 +31,7 @@ from .api import (
     prices,
     records,
     redaction,
+    refused,
     rollouts,
     session,
     shadows,
@@ -53,8 +56,10 @@ ENDPOINTS: Final = (
     *experiments.ENDPOINTS,
     *confidence.ENDPOINTS,
     *overview.ENDPOINTS,
+    *refused.ENDPOINTS,
     *tuning.ENDPOINTS,
     *evaluations.ENDPOINTS,
+    *held_out.ENDPOINTS,
     *rollouts.ENDPOINTS,
     *shadows.ENDPOINTS,
     *autopilot.ENDPOINTS,
@@ -97,7 +102,7 @@ class LogosApp:
         if endpoint is None:
             # Who asks for the head alone is answered as with GET; the HTTP server leaves the body out.
             wanted = "GET" if method == "HEAD" else method
-            found = {name: (one, parts) for name, one, parts in reversed([*self._at(path)])}
+            found = {name: (one, parts) for name, one, parts in reversed([*self._at(path, _as_sent(scope))])}
             if wanted not in found:
                 page = self._pages.find(path) if self._pages is not None and wanted == "GET" else None
                 if page is not None:
@@ -117,15 +122,15 @@ class LogosApp:
         pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", pattern)
         self._variable.append((method, re.compile(pattern, re.DOTALL), endpoint))
 
-    def _at(self, path: str) -> Iterator[tuple[str, Gate | Preflight, dict[str, str]]]:
-        """Give what a path leads to, with its method and the variable parts of the path."""
+    def _at(self, path: str, sent: str) -> Iterator[tuple[str, Gate | Preflight, dict[str, str]]]:
+        """Give what a path leads to, with its method and the variable parts of the path, which may hold `%2F`."""
         for (method, fixed), endpoint in self._fixed.items():
             if fixed == path:
                 yield method, endpoint, {}
         for method, pattern, endpoint in self._variable:
-            match = pattern.fullmatch(path)
+            match = pattern.fullmatch(sent)
             if match:
-                yield method, endpoint, match.groupdict()
+                yield method, endpoint, {name: unquote(part) for name, part in match.groupdict().items()}
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
@@ -142,6 +147,12 @@ class LogosApp:
             await send({"type": "lifespan.shutdown.failed", "message": traceback.format_exc()})
             raise
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _as_sent(scope: Any) -> str:
+    """Give the path before it was decoded, so that a slash within a name does not part it."""
+    raw: bytes | None = scope.get("raw_path")
+    return quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
 
 
 def make_app(service: Service) -> LogosApp:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection, func, select
 
+from .autopilot.keeping import list_autopilots
 from .clients import Clients, read_clients
 from .embedded import positions
 from .keys import list_keys
@@ -72,12 +73,13 @@ class ExperimentLine:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Something that waits for a person: what it is about, and in words; `experiment` or `job` names what is meant."""
+    """Something that waits for a person: what it is about, in words, and the name of what is meant."""
 
-    kind: Literal["rollout", "refused", "tuning", "notifications"]
+    kind: Literal["rollout", "refused", "tuning", "notifications", "autopilot"]
     words: str
     experiment: str | None = None
     job: str | None = None
+    dataset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ def overview(connection: Connection, now: int, followers: Mapping[str, tuple[int
         waits=[
             *_of_rollouts(rollouts.values(), now - _LATELY_DAYS * DAY_MS),
             *_of_tuning(connection),
+            *_of_autopilots(connection),
             *_of_notifications(connection, now - _LATELY_DAYS * DAY_MS),
             *_of_refusals(said),
         ],
@@ -232,6 +235,12 @@ def _of_tuning(connection: Connection) -> Iterator[Waits]:
     query = select(column.id, column.state, column.said, column.next_step).where(column.state.in_(STUCK))
     for job in connection.execute(query.order_by(column.created)):
         yield Waits("tuning", f"tuning job {job.id} is {job.state}: {job.next_step or job.said}", job=job.id)
+
+
+def _of_autopilots(connection: Connection) -> Iterator[Waits]:
+    for one in list_autopilots(connection):
+        if one.state.asked is not None:
+            yield Waits("autopilot", f"the autopilot of {one.dataset}: {one.said}", dataset=one.dataset)
 
 
 def _of_notifications(connection: Connection, since: int) -> Iterator[Waits]:

@@ -26,6 +26,7 @@ from logos_shift_openai.core.evidence import Evidence, ScoreError
 from logos_shift_openai.core.policy import Policy, policy_from
 from logos_shift_openai.core.rollout import Decision, begin, decide, decision_json, stopped
 from logos_shift_openai.core.rollout_by_hand import RolloutError, by_hand
+from logos_shift_openai.core.rollout_pace import repaced
 from logos_shift_openai.core.rollout_state import ENDED, State, state_from
 from logos_shift_openai.core.rollout_trail import Point, longer, point_of
 from logos_shift_openai.core.rollout_words import percent
@@ -276,6 +277,48 @@ def change_rollout(
             continue
         break
     return decision
+
+
+def change_policy(
+    store: Store,
+    key: str,
+    policy: Policy,
+    now: int,
+    home: Path | None = None,
+    *,
+    expected: Collection[str] | None = None,
+    by_key: str | None = None,
+) -> None:
+    """Give a rollout that is under way another pace, as far as `core.rollout_pace` lets it; kept as a decision.
+
+    Args:
+        store: Where it is kept.
+        key: The experiment.
+        policy: The whole of it.
+        now: Milliseconds since 1970.
+        home: As in `tick`.
+        expected: As in `change_rollout`.
+        by_key: Id of the key that asks for it.
+
+    Raises:
+        RolloutError: there is no rollout, it has ended, or a part cannot be changed now.
+        StaleError: it has none of the expected revisions.
+        ChangedError: others change it all the time.
+    """
+    for left in reversed(range(_TRIES)):
+        one = get_rollout(store, key)
+        if expected is not None and one.revision not in expected:
+            raise StaleError(f"the rollout of {key} has changed since it was read; it is {one.revision} now")
+        decision = repaced(one.policy, policy, one.state, now / 1000)
+        if decision is None:
+            return
+        try:
+            _write(store, key, one, policy, decision, Evidence(), now, home, by_key=by_key)
+        except ChangedError:  # a look came in between
+            if not left:
+                raise
+            continue
+        return
 
 
 def get_rollout(store: Store, key: str) -> Rollout:

@@ -80,6 +80,7 @@ class Sessions:
         self._found: dict[bytes, tuple[float, Session | None]] = {}
         self._local: dict[bytes, Session] = {}
         self._invitation: bytes | None = None
+        self._invited: Callable[[], None] = lambda: None
 
     async def check(self, token: str) -> Session | None:
         """Find the session whose token this is; None if there is none or it has expired."""
@@ -102,10 +103,14 @@ class Sessions:
         self._local.pop(hash_of(token), None)
         self._found.pop(hash_of(token), None)
 
-    def invite(self) -> str:
-        """Make the token with which one browser on this machine may begin a session without a key, once."""
+    def invite(self, used: Callable[[], None] = lambda: None) -> str:
+        """Make the token with which one browser on this machine may begin a session without a key, once.
+
+        Args:
+            used: Called when it was.
+        """
         token = secrets.token_hex(32)
-        self._invitation = hash_of(token)
+        self._invitation, self._invited = hash_of(token), used
         return token
 
     def accept(self, token: str) -> tuple[str, Session] | None:
@@ -113,6 +118,7 @@ class Sessions:
         if self._invitation is None or not hmac.compare_digest(hash_of(token), self._invitation):
             return None
         self._invitation = None
+        self._invited()
         fresh, session = secrets.token_hex(32), Session(None, self._now() + SESSION_MS)
         self._local[hash_of(fresh)] = session
         return fresh, session

@@ -58,6 +58,10 @@ def test_a_round_on_a_server(server, home, lab):
 
     for wanted in ("tune", "evaluate"):
         assert look()["asks"] == wanted
+        other = server.ask("POST", f"{PATH}/approve?step=roll_out")
+        assert (other.status_code, other.json()["error"]["where"]) == (409, "step")
+        waits = server.ask("GET", "/v1/overview", "read").json()["waits"]
+        assert [(one["kind"], one["dataset"]) for one in waits] == [("autopilot", DATASET)]
         assert server.ask("POST", f"{PATH}/approve").status_code == 200
     assert look()["asks"] == "roll_out"
     assert server.ask("POST", f"{PATH}/mode", json={"mode": "on"}).json()["mode"] == "on"
@@ -66,6 +70,10 @@ def test_a_round_on_a_server(server, home, lab):
     steps = server.ask("GET", f"{PATH}/history?limit=3", "read").json()["steps"]
     assert [one["step"] for one in steps] == ["rollout", "policy", "asks"]
     assert [one["dataset"] for one in server.ask("GET", "/v1/autopilot", "read").json()["autopilots"]] == [DATASET]
+    job = server.ask("GET", "/v1/tuning", "read").json()["jobs"][0]["id"]
+    (report,) = server.ask("GET", f"/v1/tuning/{job}/evaluations", "read").json()["evaluations"]
+    assert (report["state"], report["edition"]) == ("passed", server.ask("GET", PATH).json()["state"]["edition"])
+    assert report["report"]["rows"] > 10
 
 
 def test_what_cannot_be_is_said(server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import time
 from pathlib import Path
@@ -15,8 +16,13 @@ from served import wait_until
 
 from logos_shift_openai import LogosShift, OpenAI
 from logos_shift_openai.client import runtime
+from logos_shift_openai.core.held_out import Rules
 from logos_shift_openai.lab import Lab
 from logos_shift_openai.lab.data import rows
+from logos_shift_openai.server.autopilot.acts import Cockpit
+from logos_shift_openai.server.autopilot.running import turn
+from logos_shift_openai.server.evaluation.keeping import open_evaluation
+from logos_shift_openai.server.evaluation.running import Bench, evaluate
 from logos_shift_openai.server.notifications.delivery import Delivery
 from logos_shift_openai.server.rollouts import tick
 from logos_shift_openai.server.tuners.machine import advance
@@ -124,13 +130,16 @@ def fill(server, home, calls=160):
         assert shift.flush(30)
         tick(server.store, server.service.now())
         train(server, lab)
+    server.send(b'{"kind": "call", "v": 1}\n', b"no record\n", b'{"kind": "wish"}\n')
     Delivery(server.service.channels).step(server.store, server.service.now())
     runtime.close_home(home, time.monotonic() + 5.0)
 
 
 def train(server, lab):
     """Cut an edition and tune the small model on it, in the way of the server's own background work."""
-    edition = server.ask("POST", "/v1/editions", json={"dataset": "banking77", "feedback": "any"}).json()
+    edition = server.ask(
+        "POST", "/v1/editions", json={"dataset": "banking77", "feedback": "any", "heldout": 3_000}
+    ).json()
     shop = server.service.shop = workshop(server.store, server.home, "test", server.service.now)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("LOGOS_SHIFT_PROVIDER_LAB_BASE_URL", lab.base_url)
@@ -141,6 +150,27 @@ def train(server, lab):
             if epochs == 4:
                 server.ask("POST", f"/v1/tuning/{job}/cancel")
             wait_until(lambda job=job: advance(shop, job).state in {"succeeded", "cancelled"}, 60)
+        first = server.ask("GET", "/v1/tuning", "read").json()["jobs"][-1]
+        judge(server, edition["id"], first["candidate"])
+    fly(server)
+
+
+def judge(server, edition, candidate):
+    """Ask the candidate what is held out, in the way of the command line."""
+    service = server.service
+    with server.store.writing() as connection:
+        asked = open_evaluation(connection, edition, candidate, Rules(rows=5, per_answer=2), service.now())
+    found = evaluate(Bench(server.store, server.home, os.environ, "test", service.now), asked.id)
+    assert found.report is not None, found.said
+
+
+def fly(server):
+    """Give a dataset an autopilot, and let it go until it asks for a word."""
+    policy = {"models": ["gpt-6.1-*"], "base": SMALL, "new_examples": 5, "rows": 1, "money_per_month": 25, "price": 3}
+    assert server.ask("PUT", "/v1/autopilot/nlupp", json={"policy": policy}).ok
+    shop = server.service.shop
+    step = turn(Cockpit(shop, Bench(server.store, server.home, os.environ, "test", shop.now), None), "nlupp")
+    assert (step.do, step.of) == ("ask", "tune"), step
 
 
 def ask(shift, client, number, text, intent):

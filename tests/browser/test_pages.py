@@ -33,6 +33,10 @@ def paths(server):
     }
     job = server.ask("GET", "/v1/tuning", "read").json()["jobs"][-1]
     found["tuning"] = f"/tuning/{job['id']}"
+    found["answers"] = f"/tuning/{job['id']}?answers=all"
+    found["autopilot"] = "/autopilot/nlupp"
+    found["no-autopilot"] = "/autopilot/bfcl"
+    found["refused"] = "/refused"
     pair = server.ask("GET", "/v1/shadows?differ=true", "read").json()["pairs"][0]
     found["pair"] = f"/calls/{pair['shadow_of']}"
     found["empty"] = "/calls?dataset=none"

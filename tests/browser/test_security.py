@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -12,13 +13,18 @@ import requests
 from served import ids
 from sqlalchemy import insert, update
 
+from logos_shift_openai.core.autopilot_policy import autopilot_from
+from logos_shift_openai.core.held_out import Rules
 from logos_shift_openai.core.records import Attempt, CallError
+from logos_shift_openai.server.autopilot.keeping import find_autopilot, keep, set_policy, tell
 from logos_shift_openai.server.dashboard.pages import CSP, PAGES
+from logos_shift_openai.server.evaluation.keeping import Answered, keep_answers, note, open_evaluation
 from logos_shift_openai.server.notifications.outbox import notify
 from logos_shift_openai.server.notifications.rules import Event
 from logos_shift_openai.server.store.schema import decisions, deliveries, editions, tuning_jobs
 from logos_shift_openai.server.tuners.jobs import open_job
 from logos_shift_openai.server.tuners.protocol import Settings
+from logos_shift_openai.server.tuners.step import workshop
 
 HOSTILE = (
     "<script>window.hacked=1</script>",
@@ -80,7 +86,8 @@ def poison(server, lines):
         assert key.status_code == 201
     prices = [{"model": bad, "input": 1, "output": 1} for bad in HOSTILE]
     assert server.ask("PUT", "/v1/prices", json={"prices": prices}).status_code == 200
-    answer = server.send(*sent, b'{"kind": "<img src=x onerror=window.hacked=1>"}\n')
+    broken = [json.dumps({"v": 1, "kind": "call", "id": "x", bad: bad}).encode() + b"\n" for bad in HOSTILE]
+    answer = server.send(*sent, b'{"kind": "<img src=x onerror=window.hacked=1>"}\n', *broken)
     assert answer.json()["new"] == len(sent), answer.text
     for number, bad in enumerate(HOSTILE):
         plan = {
@@ -140,9 +147,47 @@ def poison_work(server, lines, calls):
             change = update(tuning_jobs).where(tuning_jobs.c.id == job.id)
             connection.execute(change.values(**said, state="unserved", fraction=0.5))
         jobs.append(job.id)
+        poison_held_out(server, text, candidate)
     paths = ["/experiments", "/experiments/bad", "/experiments/bad?pairs=all", "/datasets"]
     paths += [f"/datasets/{quoted(text)}?answers=any" for text in HOSTILE]
-    return [*paths, "/tuning", *(f"/tuning/{one}" for one in jobs)]
+    poison_autopilots(server)
+    paths += ["/refused", *(f"/autopilot/{quoted(text)}" for text in HOSTILE)]
+    return [*paths, "/tuning", *(f"/tuning/{one}?answers=all" for one in jobs)]
+
+
+def poison_held_out(server, text, candidate):
+    """Put a text into an edition's questions and answers, into what a candidate answered, and into its report."""
+    name = f"bad{HOSTILE.index(text)}"
+    folder = server.home / "editions" / name
+    folder.mkdir(parents=True)
+    messages = [{"role": text, "content": text}, {"role": "user", "content": [{"type": text, "text": text}]}]
+    line = {"messages": [*messages, {"role": "assistant", "content": text}], "tools": [{"function": {"name": text}}]}
+    (folder / "heldout.jsonl").write_text(f"{json.dumps(line)}\n" * 3, encoding="utf-8")
+    (folder / "train.jsonl").write_text("", encoding="utf-8")
+    (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    server.service.shop = workshop(server.store, server.home, "test", server.service.now)
+    answer = {"message": {"role": text, "content": text, "refusal": text}, "finish_reason": text}
+    with server.store.writing() as connection:
+        one = open_evaluation(connection, name, candidate, Rules(), server.service.now())
+        said = [Answered(1, answer, None, None, 1, 1), Answered(2, None, None, text, 1, 1)]
+        keep_answers(connection, one.id, said)
+        answers = [{"answer": f"{text} {number}", "rows": 1, "agreement": 0.5, "judged": True} for number in range(12)]
+        report = {"agreement": 0.5, "low": 0, "high": 1, "valid": 0.5, "rows": 2, "held_out": 3, "failed": 1}
+        told = {**report, "cost": None, "ended_early": text, "answers": answers}
+        note(connection, one.id, server.service.now(), state="failed", said=text, report=told)
+
+
+def poison_autopilots(server):
+    """Put the texts into the policies, states, words and steps of autopilots."""
+    now = server.service.now()
+    for text in HOSTILE:
+        policy = autopilot_from({"models": [text], "base": text, "settings": {"suffix": text}})
+        with server.store.writing() as connection:
+            one = set_policy(connection, text, policy, now)
+            state = replace(one.state, edition=text, job=text, candidate={"model": text}, evaluation=text,
+                            experiment=text, asked=text[:32], round=1)  # fmt: skip
+            keep(connection, one, state, text, now)
+            tell(connection, find_autopilot(connection, text), state, text[:32], text, {text: text}, now)
 
 
 def test_stored_markup_is_shown_as_text_everywhere(server, visit, lines):

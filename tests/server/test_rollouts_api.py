@@ -210,3 +210,54 @@ def test_where_programs_follow_a_file_the_rollout_is_in_the_file(serve, tmp_path
         assert live_config(connection).version == 0
     refused = server.ask("POST", "/v1/experiments", json={"key": "f", "models": ["big"], "candidate": "small"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "embedded_config")
+
+
+def test_the_pace_is_changed_and_what_is_proven_is_not(server):
+    """The clocks at once, as a decision with its why; a part that the proofs are about is refused by its path."""
+    policy = begin(server, policy={"ladder": [500, 10000]}).json()["policy"]
+    put = server.ask("PUT", f"{AT}/policy", json={"policy": {**policy, "step_seconds": 60, "deadline_seconds": 99}})
+    assert (put.status_code, put.json()["policy"]) == (200, {**policy, "step_seconds": 60, "deadline_seconds": 99})
+    assert "step_seconds 3600.0 → 60" in put.json()["why"]
+    assert share(server) == 500
+    last = server.ask("GET", f"{AT}/decisions?limit=1", "read").json()["decisions"][0]
+    assert (last["action"], last["event"], last["config_version"]) == ("hold", "pace", None)
+    for part, value in (("margin", 0.4), ("ladder", [600, 10000]), ("guardrails", []), ("shadow_pairs", 5)):
+        refused = server.ask("PUT", f"{AT}/policy", json={"policy": {**policy, part: value}})
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"], error["where"]) == (409, "fixed", f"policy.{part}")
+    bad = server.ask("PUT", f"{AT}/policy", json={"policy": {"step_seconds": "soon"}})
+    assert (bad.status_code, bad.json()["error"]["where"]) == (400, "policy.step_seconds")
+    assert server.ask("PUT", f"{AT}/policy", "read", json={"policy": policy}).status_code == 403
+    stale = server.ask("PUT", f"{AT}/policy", json={"policy": policy}, headers={"If-Match": '"older"'})
+    assert stale.status_code == 412
+    assert server.ask("PUT", "/v1/rollouts/none/policy", json={"policy": policy}).status_code == 404
+
+
+def test_the_pace_of_a_shadow_is_in_the_config_at_once(server):
+    """What is mirrored in a minute is the clients' to know; and what has ended keeps its policy."""
+    plan = {**PLAN, "provider": "lab"}
+    begun = server.ask("POST", AT, json={"plan": plan, "policy": {"shadow_pairs": 5}}).json()["policy"]
+    assert server.ask("PUT", f"{AT}/policy", json={"policy": {**begun, "shadow_per_minute": 77}}).ok
+    experiment = server.ask("GET", "/v1/experiments/e", "read").json()["experiment"]
+    assert experiment["shadow"]["calls_per_minute"] == 77
+    server.ask("POST", f"{AT}/rollback")
+    assert server.ask("PUT", f"{AT}/policy", json={"policy": begun}).status_code == 409
+
+
+def test_a_name_with_a_slash_is_one_part_of_a_path(server):
+    """As it is sent, with %2F."""
+    told = server.ask("POST", "/v1/autopilot/a%2Fb/mode", json={"mode": "off"}).json()["error"]["message"]
+    assert told == "there is no autopilot of the dataset a/b"
+    assert server.ask("GET", "/v1/autopilot/a%2Fb/history", "read").json() == {"steps": []}
+    assert server.ask("GET", "/v1/autopilot/a/b/history", "read").json()["error"]["message"] == "there is nothing here"
+
+
+def test_refused_lines_are_counted_and_not_kept(server, lines):
+    """By the part at fault; no word of the line is anywhere in the answer."""
+    assert server.ask("GET", "/v1/refused", "read").json() == {"lines": 0, "reasons": []}
+    sent = server.send(lines.call(), b"my secret\n", b'{"kind": "my secret"}\n')
+    assert len(sent.json()["refused"]) == 2
+    told = server.ask("GET", "/v1/refused", "read")
+    assert told.json()["lines"] == sum(one["lines"] for one in told.json()["reasons"]) == 2
+    assert "my secret" not in told.text
+    assert server.ask("GET", "/v1/refused", "ingest").status_code == 403

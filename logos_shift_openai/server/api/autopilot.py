@@ -12,6 +12,7 @@ import msgspec
 from logos_shift_openai.core.autopilot_policy import autopilot_from
 from logos_shift_openai.server.autopilot.keeping import (
     NoAutopilotError,
+    OtherStepError,
     find_autopilot,
     give_word,
     history,
@@ -40,6 +41,12 @@ class ModeAsked(msgspec.Struct, forbid_unknown_fields=True):
     """Whether it rests, asks before each step that costs or serves, or asks nobody."""
 
     mode: Literal["off", "notify", "on"]
+
+
+class WordAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """Which step is approved: the one that was seen to wait; left out, whatever waits now."""
+
+    step: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] | None = None
 
 
 class StepsAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -120,8 +127,11 @@ async def mode(ask: Ask) -> Answer:
 
 async def approve(ask: Ask) -> Answer:
     """Approve what is asked for."""
-    dataset, now = ask.path["dataset"], ask.service.now()
-    return await _written(ask, lambda connection: give_word(connection, dataset, now))
+    dataset, now, step = ask.path["dataset"], ask.service.now(), ask.query(WordAsked).step
+    try:
+        return await _written(ask, lambda connection: give_word(connection, dataset, now, step))
+    except OtherStepError as error:
+        raise ApiError(409, "other_step", str(error), where="step") from None
 
 
 async def steps(ask: Ask) -> Answer:
@@ -177,7 +187,12 @@ ENDPOINTS = (
         "admin",
         approve,
         "Approve the step that an autopilot asks for.",
-        {200: (AutopilotShown, "The autopilot."), 404: (None, "There is none, or it asks for nothing.")},
+        {
+            200: (AutopilotShown, "The autopilot."),
+            404: (None, "There is none, or it asks for nothing."),
+            409: (None, "It asks for another step than the one that is named."),
+        },
+        query=WordAsked,
     ),
     Endpoint(
         "GET",

@@ -12,12 +12,14 @@ import msgspec
 
 from logos_shift_openai.core.policy import policy_from
 from logos_shift_openai.core.rollout_by_hand import RolloutError
+from logos_shift_openai.core.rollout_pace import FixedError
 from logos_shift_openai.server.config_versions import StaleError
 from logos_shift_openai.server.experiments import Plan
 from logos_shift_openai.server.rollout_view import rollout_json
 from logos_shift_openai.server.rollouts import (
     NoRolloutError,
     begin_rollout,
+    change_policy,
     change_rollout,
     check_policy,
     config_of,
@@ -53,6 +55,12 @@ class Begin(msgspec.Struct, forbid_unknown_fields=True):
     policy: dict[str, Any] = {}
     plan: Subject | None = None
     force: _Text | None = None
+
+
+class PolicyAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole policy; what it leaves out has its default. While a rollout is under way only its pace may differ."""
+
+    policy: dict[str, Any]
 
 
 class RolloutShown(msgspec.Struct):
@@ -187,6 +195,24 @@ async def change(ask: Ask, what: str) -> Answer:
     return await _shown(ask, key)
 
 
+async def put_policy(ask: Ask) -> Answer:
+    """Give it another pace."""
+    key, service, expected = ask.path["experiment"], ask.service, _expected(ask)
+    policy = policy_from((await ask.read_json(PolicyAsked)).policy, "policy")
+    try:
+        await service.intake.change(
+            lambda: change_policy(
+                service.store, key, policy, service.now(), service.embedded, expected=expected, by_key=_by(ask)
+            )
+        )
+    except StaleError as error:
+        raise ApiError(412, "stale", str(error), where="If-Match") from None
+    except FixedError as error:
+        raise ApiError(409, "fixed", f"policy.{error}", where=f"policy.{error.where}") from None
+    await service.config.refresh()
+    return await _shown(ask, key)
+
+
 async def list_decisions(ask: Ask) -> Answer:
     """List a page of decisions."""
     key, asked = ask.path["experiment"], ask.query(DecisionsAsked)
@@ -278,6 +304,16 @@ ENDPOINTS = (
     *(
         Endpoint("POST", f"{_ONE}/{verb}", "admin", partial(change, what=what), said, _CHANGED, headers=("If-Match",))
         for verb, what, said in _BY_HAND
+    ),
+    Endpoint(
+        "PUT",
+        f"{_ONE}/policy",
+        "admin",
+        put_policy,
+        "Change the pace of a rollout that is under way: its clocks, its deadline, what it mirrors and holds back.",
+        {**_CHANGED, 409: (None, "It has ended, or a part is what its proofs are about; `where` names it.")},
+        body=PolicyAsked,
+        headers=("If-Match",),
     ),
     Endpoint(
         "GET",

@@ -35,6 +35,10 @@ class NoAutopilotError(Exception):
     """There is no autopilot of that dataset, or nothing waits for a word there."""
 
 
+class OtherStepError(Exception):
+    """Another step than the one that was meant waits for a word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Autopilot:
     """The autopilot of a dataset.
@@ -96,16 +100,25 @@ def set_mode(connection: Connection, dataset: str, mode: Mode, now: int) -> Auto
     return set_policy(connection, dataset, replace(find_autopilot(connection, dataset).policy, mode=mode), now)
 
 
-def give_word(connection: Connection, dataset: str, now: int) -> Autopilot:
+def give_word(connection: Connection, dataset: str, now: int, step: str | None = None) -> Autopilot:
     """Approve the step that is asked for.
+
+    Args:
+        connection: A writer's connection.
+        dataset: Whose.
+        now: Milliseconds since 1970.
+        step: The one that is meant; None for whatever is asked for.
 
     Raises:
         NoAutopilotError: there is none, or nothing is asked for.
+        OtherStepError: something else is asked for.
     """
     one = find_autopilot(connection, dataset)
     approved = approve(one.state)
     if approved is None:
         raise NoAutopilotError(f"the autopilot of {dataset} asks for nothing: {one.said}")
+    if step is not None and step != one.state.asked:
+        raise OtherStepError(f"the autopilot of {dataset} asks for {one.state.asked} by now: {one.said}")
     keep(connection, one, approved, f"{one.state.asked} is approved", now)
     _line(connection, one, now, "approved", f"{one.state.asked} is approved by hand", {"step": one.state.asked})
     return find_autopilot(connection, dataset)

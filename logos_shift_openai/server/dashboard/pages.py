@@ -68,6 +68,8 @@ PAGES: Final = (
     Page("/datasets/{name+}", "dataset", "Dataset"),
     Page("/tuning", "tunings", "Tuning", "Tuning"),
     Page("/tuning/{id}", "tuning", "Tuning job"),
+    Page("/autopilot/{dataset+}", "autopilot", "Autopilot"),
+    Page("/refused", "refused", "Refused lines"),
     Page("/settings", "settings", "Settings", "Settings"),
     Page("/login", "login", "Log in"),
 )

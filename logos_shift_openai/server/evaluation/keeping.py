@@ -124,13 +124,13 @@ def find_evaluation(connection: Connection, name: str) -> Evaluation:
     row = connection.execute(select(evaluations).where(evaluations.c.id == name)).mappings().first()
     if row is None:
         raise NoEvaluationError(f"there is no evaluation {name}")
-    return _evaluation(row)
+    return evaluation_of_row(row)
 
 
 def list_evaluations(connection: Connection, limit: int = 100) -> list[Evaluation]:
     """List them, the latest first."""
     query = select(evaluations).order_by(evaluations.c.updated.desc(), evaluations.c.id).limit(limit)
-    return [_evaluation(row) for row in connection.execute(query).mappings()]
+    return [evaluation_of_row(row) for row in connection.execute(query).mappings()]
 
 
 def latest_of(connection: Connection, model: str, provider: str | None) -> Evaluation | None:
@@ -138,7 +138,7 @@ def latest_of(connection: Connection, model: str, provider: str | None) -> Evalu
     same = (evaluations.c.model == model) & (evaluations.c.provider == (provider or ""))
     query = select(evaluations).where(same, evaluations.c.state != "open").order_by(evaluations.c.updated.desc())
     row = connection.execute(query.limit(1)).mappings().first()
-    return None if row is None else _evaluation(row)
+    return None if row is None else evaluation_of_row(row)
 
 
 def note(connection: Connection, name: str, now: int, **values: Any) -> None:
@@ -159,11 +159,19 @@ def keep_answers(connection: Connection, name: str, found: Iterable[Answered]) -
         connection.execute(insert(evaluation_answers).values(evaluation=name, **values))
 
 
-def read_answers(connection: Connection, name: str) -> dict[int, Answered]:
-    """Read the answers by their rows."""
-    query = select(evaluation_answers).where(evaluation_answers.c.evaluation == name).order_by(evaluation_answers.c.row)
+def read_answers(connection: Connection, name: str, after: int = 0, limit: int | None = None) -> dict[int, Answered]:
+    """Read the answers by their rows, in their order.
+
+    Args:
+        connection: A reader's connection.
+        name: The evaluation.
+        after: Only rows behind this one.
+        limit: So many at most.
+    """
+    mine = (evaluation_answers.c.evaluation == name) & (evaluation_answers.c.row > after)
+    query = select(evaluation_answers).where(mine).order_by(evaluation_answers.c.row)
     found = {}
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(query.limit(limit)).mappings():
         answer, sure = (None if row[part] is None else json.loads(row[part]) for part in ("answer", "confidences"))
         found[row["row"]] = Answered(row["row"], answer, sure, row["error"], row["tokens_in"], row["tokens_out"])
     return found
@@ -173,7 +181,8 @@ def _text(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else json.dumps(dict(value))
 
 
-def _evaluation(row: RowMapping) -> Evaluation:
+def evaluation_of_row(row: RowMapping) -> Evaluation:
+    """Read an evaluation from its row."""
     found = {name: row[name] for name in ("id", "edition", "state", "said", "attempts", "created", "updated", "due")}
     return Evaluation(
         **found,

@@ -100,6 +100,9 @@ class Sums:
         for name in _PLAIN:
             setattr(self, name, getattr(self, name) + sign * getattr(other, name))
         for mine, theirs in ((self.latency, other.latency), (self.first_token, other.first_token)):
+            if not mine and sign == 1:
+                mine.update(theirs)
+                continue
             for bucket, count in theirs.items():
                 mine[bucket] = mine.get(bucket, 0) + sign * count
 
@@ -152,9 +155,10 @@ class Sums:
 
     def __bool__(self) -> bool:
         """Whether there is anything in them."""
-        return self.pack() != _NOTHING
+        return (
+            any(getattr(self, name) for name in _PLAIN) or any(self.latency.values()) or any(self.first_token.values())
+        )
 
 
 _NARROW: Final = Sums.__slots__[:9]
 _PLAIN: Final = Sums.__slots__[:11]
-_NOTHING: Final = Sums().pack()

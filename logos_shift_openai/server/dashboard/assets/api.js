@@ -1,11 +1,12 @@
 // Asks the API, with the session's cookie. A change carries the header that no foreign page can send.
 
-/** What the server answered with a no: `status`, `code`, and a message for people. */
+/** What the server answered with a no: `status`, `code`, a message for people, and `where` the fault is, if it says. */
 export class Refusal extends Error {
   constructor(status, error) {
     super(error?.message ?? `the server answered ${status}`);
     this.status = status;
     this.code = error?.code ?? "unknown";
+    this.where = error?.where ?? null;
   }
 }
 
@@ -36,9 +37,9 @@ export async function together(name, parts) {
   return now;
 }
 
-/** Change something: POST, PUT or DELETE with a JSON body. */
-export async function send(method, path, body) {
-  const headers = { "X-Logos-Shift": "dashboard" };
+/** Change something: POST, PUT or DELETE with a JSON body; `more` headers such as If-Match. */
+export async function send(method, path, body, more = {}) {
+  const headers = { ...more, "X-Logos-Shift": "dashboard" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const answer = await reach(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   return read(answer, await answer.text());

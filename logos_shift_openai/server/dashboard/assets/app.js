@@ -101,19 +101,29 @@ async function begin() {
 // Where somebody is writing, or has a question open, nothing is taken from under their hands.
 function occupied() {
   const at = document.activeElement;
-  return main.contains(at) && (at.matches("input, textarea, select") || at.closest(".asking, form") !== null);
+  return main.querySelector("form[data-typed]") !== null || (main.contains(at) && (at.matches("input, textarea, select") || at.closest(".asking, form") !== null));
 }
 
 function draw(node) {
   const at = scrollY;
   const open = [...main.querySelectorAll("details")].map((one) => one.open);
   const marked = document.activeElement?.dataset?.keep;
+  const typed = [...main.querySelectorAll("form[data-typed]")];
   fill(main, node);
   main.removeAttribute("aria-busy");
   const fresh = [...main.querySelectorAll("details")];
   if (fresh.length === open.length) fresh.forEach((one, place) => (one.open = open[place]));
   if (marked) main.querySelector(`[data-keep="${CSS.escape(marked)}"]`)?.focus();
+  typed.forEach(typeAgain);
   scrollTo(0, at);
+}
+
+// What was typed into a form and not sent yet is in the form of its name again, whatever else was drawn anew.
+function typeAgain(before) {
+  const form = main.querySelector(`form[data-form="${CSS.escape(before.dataset.form)}"]`);
+  if (!form) return;
+  for (const one of before.elements) if (one.name && form.elements[one.name]) form.elements[one.name].value = one.value;
+  form.dataset.typed = "";
 }
 
 function watch(seconds, show) {

@@ -2,12 +2,12 @@
 // text, and only the tags and attributes listed here can be made. Nothing in these pages writes markup.
 
 const TAGS = new Set(
-  ("a article button caption code dd details div dl dt em fieldset figcaption figure footer form h1 h2 h3 header input " +
+  ("a article button caption code dd details div dl dt em fieldset figcaption figure footer form h1 h2 h3 h4 header input " +
     "label legend li mark ol option output p pre progress section select small span strong summary table tbody td textarea th " +
     "thead time tr ul").split(" "),
 );
 const ATTRIBUTES = new Set(
-  ("autocomplete checked class colspan datetime disabled download for hidden id lang max maxlength min name open placeholder " +
+  ("autocomplete checked class colspan datetime disabled download for hidden id inputmode lang max maxlength min name open placeholder " +
     "readonly required role rows scope selected spellcheck step tabindex title type value").split(" "),
 );
 const OWN_PATH = /^(?:\/(?![/\\\t\n\r])|[?#])/; // browsers take a backslash for a slash, and leave tabs out

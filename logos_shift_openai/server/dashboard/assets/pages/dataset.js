@@ -34,7 +34,7 @@ export function render({ name, cut }, context) {
     "div",
     { class: "page" },
     h("p", { class: "back" }, h("a", { href: "/datasets" }, "← Datasets")),
-    heading(name, h("a", { href: `/calls?dataset=${encodeURIComponent(name)}` }, "its calls")),
+    heading(name, h("a", { href: `/calls?dataset=${encodeURIComponent(name)}` }, "its calls"), h("a", { href: `/autopilot/${encodeURIComponent(name)}` }, "its autopilot")),
     choosing(name, context),
     place,
     cut.editions.length ? card("Editions of it", editions(cut.editions, context)) : null,

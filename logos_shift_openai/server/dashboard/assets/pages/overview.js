@@ -26,8 +26,9 @@ function waits(data) {
 
 function leads(one) {
   if (one.experiment !== null) return `/experiments/${encodeURIComponent(one.experiment)}`;
+  if (one.dataset !== null) return `/autopilot/${encodeURIComponent(one.dataset)}`;
   if (one.job !== null) return `/tuning/${encodeURIComponent(one.job)}`;
-  return one.kind === "notifications" ? "/settings#notifications" : null;
+  return { notifications: "/settings#notifications", refused: "/refused" }[one.kind] ?? null;
 }
 
 function tiles(data) {
@@ -105,7 +106,7 @@ function health(data) {
     h(
       "ul",
       { class: "plain" },
-      h("li", null, badge(lines ? "look" : "ok", lines ? "warn" : "good"), ` ${count(lines)} lines refused`),
+      h("li", null, badge(lines ? "look" : "ok", lines ? "warn" : "good"), " ", h("a", { href: "/refused" }, `${count(lines)} lines refused`)),
       spool.map((one) => h("li", null, badge("waits", "info"), ` ${count(one.records)} records in the spool ${one.destination === "local" ? "of this machine" : `for ${one.destination}`}`)),
       h("li", null, badge("live", "info"), ` config version ${data.config_version}`),
       losses(data.processes),

@@ -15,7 +15,7 @@ export async function load() {
 }
 
 export function render(data, context) {
-  return h("div", { class: "page" }, heading("Settings"), keys(data, context), prices(data, context), policies(data), notifications(data, context), redaction());
+  return h("div", { class: "page" }, heading("Settings"), keys(data, context), prices(data, context), policies(data, context), notifications(data, context), redaction());
 }
 
 const MAY = [["ingest", "ingest: write records, read the config"], ["read", "read: look at everything"], ["admin", "admin: everything"]];

@@ -1,18 +1,20 @@
-// One tuning job: how far it is, its curves, what came of it. Its JSON: /v1/tuning/{id}.
+// One tuning job: how far it is, its curves, what came of it, and of the held-out questions.
+// Its JSON: /v1/tuning/{id}, and that of held_out.js.
 
-import { get, send } from "../api.js";
+import { get, send, together } from "../api.js";
 import { chart } from "../chart.js";
 import { h } from "../dom.js";
 import { count, json, moment, percent } from "../format.js";
 import { asking, badge, card, folded, heading, note, say, when } from "../parts.js";
+import { held, heldOut } from "./held_out.js";
 import { STATES } from "./tunings.js";
 
 export const every = 3;
-export const title = (job) => job.id;
+export const title = ({ job }) => job.id;
 
-export const load = ({ id }) => get(`/v1/tuning/${encodeURIComponent(id)}`);
+export const load = ({ id, query }) => together(`tuning ${location.search}`, { job: get(`/v1/tuning/${encodeURIComponent(id)}`), found: heldOut(id, query) });
 
-export function render(job, context) {
+export function render({ job, found }, context) {
   const open = ["new", "starting", "running", "deploying", "unsure", "overdue", "unserved"].includes(job.state);
   return h(
     "div",
@@ -20,6 +22,7 @@ export function render(job, context) {
     h("p", { class: "back" }, h("a", { href: "/tuning" }, "← Tuning")),
     heading(job.id, badge(job.state, STATES[job.state]), job.cancel_asked ? badge("cancel asked for", "warn") : null),
     h("div", { class: "aside" }, h("div", null, standing(job, open, context), candidate(job), curves(job)), h("div", null, facts(job))),
+    held(job, found, context.params),
   );
 }
 

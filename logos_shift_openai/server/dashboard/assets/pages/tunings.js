@@ -1,17 +1,18 @@
-// The tuning jobs, and the start of one. Its JSON: /v1/tuning; editions from /v1/editions.
+// The tuning jobs, the start of one, and the autopilots. Its JSON: /v1/tuning, /v1/autopilot; editions from /v1/editions.
 
 import { get, send, together } from "../api.js";
 import { fill, h } from "../dom.js";
 import { percent } from "../format.js";
 import { badge, card, choice, empty, heading, labelled, table, when } from "../parts.js";
+import { autopilots } from "./autopilots.js";
 
 export const every = 5;
 export const STATES = { succeeded: "good", failed: "bad", cancelled: "", unsure: "warn", overdue: "warn", unserved: "warn", new: "info", starting: "info", running: "info", deploying: "info" };
 const TUNERS = [["openai", "openai"], ["together", "together"], ["fireworks", "fireworks"], ["command", "your own script"], ["none", "none: as it is"]];
 
-export const load = () => together("tunings", { tuning: get("/v1/tuning"), editions: get("/v1/editions") });
+export const load = () => together("tunings", { tuning: get("/v1/tuning"), editions: get("/v1/editions"), flying: get("/v1/autopilot"), known: get("/v1/datasets") });
 
-export function render({ tuning, editions }, context) {
+export function render({ tuning, editions, flying, known }, context) {
   const columns = [
     { name: "Job", cell: (one) => h("a", { href: `/tuning/${encodeURIComponent(one.id)}` }, one.id) },
     { name: "Model", cell: (one) => [one.settings.model, one.settings.provider ? h("span", { class: "muted" }, ` at ${one.settings.provider}`) : null] },
@@ -26,6 +27,7 @@ export function render({ tuning, editions }, context) {
     { class: "page" },
     heading("Tuning"),
     tuning.jobs.length ? card("Jobs", table("Tuning jobs, the latest first", columns, tuning.jobs)) : empty("No tuning job yet", h("p", null, "A job trains a cheaper model on an edition and makes a candidate of it.")),
+    autopilots(flying.autopilots, known.datasets, context),
     context.session?.scope === "admin" ? starting(editions.editions, context) : null,
   );
 }
