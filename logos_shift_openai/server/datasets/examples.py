@@ -3,18 +3,19 @@
 Theory of operation. A call is decoded in one pass into typed structs, so that of 4 KB only the texts become Python
 objects; plain calls (texts alone) need no further look. What has tools or parts goes through `core.chat_messages`,
 which checks whatever a line may hold. Redaction comes before anything is hashed: two prompts that differ in an address
-alone are one prompt in the edition, and must not stand in both splits.
+alone are one prompt in the edition, and must not stand in both splits. Calls are redacted some at a time: what none of
+them holds is looked for once.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec import UNSET
 
-from logos_shift_openai.core.fingerprint import conversation_hash, prompt_fingerprint
+from logos_shift_openai.core.fingerprint import prompt_fingerprint, text_hash
 
 from .bodies import (
     PROGRAM,
@@ -31,6 +32,10 @@ from .bodies import (
 from .fitting import answer_in, answer_of, as_answer, check_asked, is_plain, refuse_broken
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from logos_shift_openai.core.redaction import Plan
+
     from .choosing import Choice
     from .reading import Source
     from .scrubbing import Scrubber
@@ -60,6 +65,25 @@ class Example:
 _REMEMBERED: Final = 4_096
 
 
+class Draft(NamedTuple):
+    """An example before it is redacted.
+
+    Args:
+        asked: The request.
+        messages: Its messages, without what is pruned.
+        spoken: Those that are redacted one by one: all but the program's texts, then the answer, then the one that
+            was given before.
+        corrected: Whether there is one that was given before.
+        fingerprint: As of `Example`.
+    """
+
+    asked: Asked
+    messages: list[Message]
+    spoken: list[Message]
+    corrected: bool
+    fingerprint: str | None
+
+
 class Maker:
     """Makes examples of calls.
 
@@ -76,10 +100,24 @@ class Maker:
         self._fingerprints: dict[tuple[Any, ...], str | None] = {}
 
     def example(self, source: Source) -> Example:
-        """Make the example of a call.
+        """Make the example of one call.
 
         Raises:
             LeftOutError: it makes none.
+            UncleanError: it cannot be redacted for sure.
+        """
+        draft = self.draft(source)
+        return self.finished(draft, self.suspected([draft]))
+
+    def suspected(self, drafts: Sequence[Draft]) -> Plan | None:
+        """Look over drafts: what has to be looked for in each of them."""
+        return self._scrub.suspected([one.spoken for one in drafts])
+
+    def draft(self, source: Source) -> Draft:
+        """Take of a call what can be learnt.
+
+        Raises:
+            LeftOutError: nothing can.
         """
         if source.endpoint != "chat.completions":
             raise LeftOutError("endpoint")
@@ -108,7 +146,12 @@ class Maker:
         if not plain:
             refuse_broken(asked, answer)
         before = given.message if corrected and given is not None else None
-        return self._scrubbed(asked, answer, before, fingerprint)
+        messages = [one for one in asked.messages if not self._pruned(one)] if self._prune else asked.messages
+        spoken = [one for one in messages if not is_program(one)]
+        spoken.append(answer)
+        if before is not None:
+            spoken.append(before)
+        return Draft(asked, messages, spoken, before is not None, fingerprint)
 
     def _refuse_end(self, source: Source) -> None:
         """Leave out what ended badly, as far as the head alone tells."""
@@ -139,15 +182,21 @@ class Maker:
             self._fingerprints[key] = prompt_fingerprint(request)
         return self._fingerprints[key]
 
-    def _scrubbed(self, asked: Asked, answer: Message, given: Message | None, fingerprint: str | None) -> Example:
-        messages = [one for one in asked.messages if not self._pruned(one)]
-        rest = [one for one in messages if not is_program(one)]
-        head = len(rest) < len(messages)
-        spoken = self._scrub.messages([*rest, answer, *((given,) if given is not None else ())])
-        if given is not None:
-            given = as_answer(spoken.pop())
+    def finished(self, draft: Draft, plan: Plan | None) -> Example:
+        """Redact a draft.
+
+        Args:
+            draft: What can be learnt.
+            plan: What was suspected of it and others.
+
+        Raises:
+            UncleanError: it cannot be done for sure.
+        """
+        asked, messages, fingerprint = draft.asked, draft.messages, draft.fingerprint
+        spoken = list(self._scrub.messages(draft.spoken, plan))
+        given = as_answer(spoken.pop()) if draft.corrected else None
         answer = as_answer(spoken.pop())
-        if head:
+        if len(spoken) < len(messages):
             others = iter(spoken)
             messages = [self._program(one) if is_program(one) else next(others) for one in messages]
         else:
@@ -168,14 +217,13 @@ class Maker:
         return message
 
     def _pruned(self, message: Message) -> bool:
-        return message.role in PROGRAM and message.content in self._prune if self._prune else False
+        return message.role in PROGRAM and message.content in self._prune
 
 
 def _conversation(messages: list[Message], texts: list[str]) -> str:
     """Hash what a conversation begins with; letters made small, so that a prompt shouted is the same prompt."""
     first = next((text_of(one) for one in messages if one.role == "user"), None)
-    said = first if first is not None else "\n".join(texts)
-    found = conversation_hash({"messages": [{"role": "user", "content": said.lower()}]})
+    found = text_hash((first if first is not None else "\n".join(texts)).lower())
     if found is None:
         raise LeftOutError("unreadable")
     return found
