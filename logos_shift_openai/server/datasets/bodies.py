@@ -99,6 +99,18 @@ def read_pack(packed: bytes | None) -> Pack:
         raise LeftOutError("bad_text" if b"\\ud" in packed.lower() else "unreadable") from None
 
 
+def read_answer(answer: Any) -> Answer | None:
+    """Read an answer that was decoded already; None where there is none.
+
+    Raises:
+        LeftOutError: it is none of a chat.
+    """
+    try:
+        return None if answer is None else msgspec.convert(answer, Answer)
+    except msgspec.ValidationError:
+        raise LeftOutError("unreadable") from None
+
+
 def there(raw: Raw) -> bool:
     """Tell whether a part of a request says something."""
     return bytes(raw) not in {b"null", b"[]"}

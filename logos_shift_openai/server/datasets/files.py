@@ -1,5 +1,6 @@
-"""The files of an edition while they are written: both splits, the ids of the calls, and at last the manifest.
+"""The files of an edition while they are written: both splits, what belongs to them, and at last the manifest.
 
+Beside the splits lie the ids of the calls, and what each held-out call asked besides.
 Rule: all is on the disk before anybody may see it; every hash is of the bytes that were written.
 """
 
@@ -18,7 +19,8 @@ TRAIN: Final = "train.jsonl"
 HELDOUT: Final = "heldout.jsonl"
 SOURCES: Final = "sources.txt"
 MANIFEST: Final = "manifest.json"
-NAMES: Final = (TRAIN, HELDOUT, SOURCES, MANIFEST)
+ASKED: Final = "heldout-asked.jsonl"
+NAMES: Final = (TRAIN, HELDOUT, ASKED, SOURCES, MANIFEST)
 _ID_LENGTH: Final = 20
 _BUFFER: Final = 1 << 18
 
@@ -33,7 +35,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._open: dict[str, BinaryIO] = {}
-        self._hashes = {name: hashlib.sha256() for name in (TRAIN, HELDOUT, SOURCES)}
+        self._hashes = {name: hashlib.sha256() for name in (TRAIN, HELDOUT, ASKED, SOURCES)}
         self._rows = dict.fromkeys(self._hashes, 0)
         self._bytes = dict.fromkeys(self._hashes, 0)
         self._waiting = {name: bytearray() for name in self._hashes}

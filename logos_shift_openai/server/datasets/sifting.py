@@ -55,11 +55,13 @@ class Row(NamedTuple):
     Args:
         split: The file that it goes to.
         ids: Of the calls it is made of.
+        asked: What its call asked besides, the line of a held-out row; empty for all others.
     """
 
     split: str
     line: bytes
     ids: tuple[str, ...]
+    asked: bytes = b""
 
 
 def split_of(choice: Choice, conversation: str) -> str:
