@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 EXAMPLE: Final = (
     "Example:\n\n\b\n  logos-shift replay sales-tiny --limit 200\n"
-    "  logos-shift replay --model tiny --provider lab --dataset sales \\\n    --compare text --json"
+    "  logos-shift replay --model tiny --provider lab --dataset sales \\\n    --compare text --json\n"
+    "  logos-shift replay --model tiny --provider lab --edition 6ca15d0b"
 )
 
 
@@ -40,6 +41,9 @@ def replay(
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only calls of this dataset.")] = None,
     since: Annotated[
         str | None, typer.Option(metavar="WHEN", help="Only calls from then on, as in 2h, 7d, 2026-11-20.")
+    ] = None,
+    edition: Annotated[
+        str | None, typer.Option(metavar="ID", help="Calls of its held-out part, instead of the latest.")
     ] = None,
     limit: Annotated[int, typer.Option(min=0, metavar="N", help="The latest N calls, asked before or not.")] = 100,
     requests_per_minute: Annotated[
@@ -69,6 +73,8 @@ def replay(
 
     if (experiment is None) == (model is None):
         raise typer.BadParameter("name an experiment, or a model with --model", param_hint="EXPERIMENT")
+    if edition is not None and (dataset or since) is not None:
+        raise typer.BadParameter("has its own calls; leave --dataset and --since out", param_hint="--edition")
     if compare == "judge" and judge_model is None:
         raise typer.BadParameter("needs --judge-model", param_hint="--compare judge")
     if (judge_model is None) != (judge_provider is None):
@@ -80,7 +86,7 @@ def replay(
     place: Place = ctx.obj
     with opened(place) as store:
         begun = None if since is None else since_ms(since, now_ms())
-        plan = planned(store, place.home, experiment, model, provider, dataset, begun, limit)
+        plan = planned(store, place.home, experiment, model, provider, dataset, begun, limit, edition)
         judge = None if judge_model is None else judge_of(settings, judge_provider or "", judge_model, pace)
         with _stopped_cleanly(), _progress() as advance:
             asked = ask_all(store, plan, settings, pace, advance)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logos_shift_openai.cli.judge import Judge
@@ -21,6 +22,12 @@ from logos_shift_openai.core.agreement import IncomparableError
 from logos_shift_openai.core.config import Candidate, Experiment, RedactionRules
 from logos_shift_openai.core.records import Attempt, CallRecord, call_line
 from logos_shift_openai.core.redaction import Redaction, clean
+from logos_shift_openai.server.datasets.asked import asked_in
+from logos_shift_openai.server.datasets.choosing import EditionError
+from logos_shift_openai.server.datasets.exporting import lines_of
+from logos_shift_openai.server.datasets.files import ASKED
+from logos_shift_openai.server.datasets.keeping import editions_of
+from logos_shift_openai.server.datasets.register import find_edition
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.replays import Wanted, keep_verdict, read_pairs, sample, shadows_of, to_ask
 from logos_shift_openai.server.rollouts import config_of, embedded_home
@@ -28,6 +35,8 @@ from logos_shift_openai.server.rollouts import config_of, embedded_home
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from logos_shift_openai.cli.provider import Pace
     from logos_shift_openai.client.settings import Settings
@@ -98,11 +107,12 @@ def planned(
     dataset: str | None,
     since: int | None,
     limit: int,
+    edition: str | None = None,
 ) -> Plan:
     """Choose the candidate and the calls.
 
     Raises:
-        CommandError: there is no such experiment, or its candidate has no provider.
+        CommandError: there is no such experiment or edition, or the candidate has no provider.
     """
     where = embedded_home(store, home)
     with store.reading() as connection:
@@ -114,8 +124,22 @@ def planned(
             candidate, match, about = experiment.candidate, experiment.match, experiment.dataset
         if candidate.provider is None:
             raise CommandError("the candidate has no provider; name one with --provider, or in the experiment")
+        if edition is not None:
+            return Plan(candidate, key, _held_out(store, connection, home, edition, limit), config.redaction)
         wanted = Wanted(dataset or about, match, since or 0, limit)
         return Plan(candidate, key, sample(connection, wanted, candidate), config.redaction)
+
+
+def _held_out(store: Store, connection: Connection, home: Path, name: str, limit: int) -> list[str]:
+    """Name the calls of an edition's held-out part, in their order there."""
+    found = find_edition(connection, name)
+    if found is None:
+        raise CommandError(f"no edition, or more than one, begins with {name}; see logos-shift dataset list")
+    try:
+        _size, parts = editions_of(store, home / "editions").read(found.id, ASKED)
+    except EditionError:
+        raise CommandError(f"edition {found.id} does not name its held-out calls; build it again") from None
+    return [one.call for one in islice(asked_in(lines_of(parts)), limit)]
 
 
 def _experiment(experiments: tuple[Experiment, ...], key: str) -> Experiment:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ QUESTION_BYTES: Final = 3
 _PROGRAM: Final = frozenset({"system", "developer"})
 _TEXTS: Final = frozenset({"text", "input_text", "output_text"})
 _ROLE_AND_CONTENT: Final = 2
+_TWO_BLANKS: Final = re.compile(" (?= )")
+_ODD_ASCII: Final = "\n\t\r\x0b\x0c\x1c\x1d\x1e\x1f"
+_ODD_SPACES: Final = (
+    _ODD_ASCII + "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""Whatever is white space and no blank."""
 _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
@@ -48,6 +56,27 @@ def conversation_hash(request: object) -> str | None:
         16 hexadecimal digits of a SHA-256; None where nobody said anything.
     """
     return _guarded(_first_said, request, lambda said: hashlib.sha256(said).hexdigest()[:CONVERSATION_LENGTH])
+
+
+def text_hash(text: str) -> str | None:
+    """Hash a conversation that begins with this text of its user: `conversation_hash`, where the text is at hand."""
+    said = single_spaced(text)
+    if not said:
+        return None
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:CONVERSATION_LENGTH]
+
+
+def single_spaced(text: str) -> str:
+    """Make every white space one blank and take it off both ends, as `" ".join(text.split())` does.
+
+    Most texts are so already, and to see that takes a tenth of the time that doing it takes.
+    """
+    if text[:1] == " " or text[-1:] == " " or _TWO_BLANKS.search(text) is not None:
+        return " ".join(text.split())
+    for odd in _ODD_ASCII if text.isascii() else _ODD_SPACES:
+        if odd in text:
+            return " ".join(text.split())
+    return text
 
 
 def question_hash(request: object, key: bytes = b"") -> str | None:
@@ -93,7 +122,7 @@ def _program_said(request: dict[str, Any]) -> list[str]:
 def _first_said(request: dict[str, Any]) -> list[str]:
     messages = list(_messages(request))
     first = next((one for one in messages if one.get("role") == "user"), None)
-    said = [" ".join(_spoken(one).split()) for one in ([first] if first is not None else messages)]
+    said = [single_spaced(_spoken(one)) for one in ([first] if first is not None else messages)]
     return said if any(said) else []
 
 

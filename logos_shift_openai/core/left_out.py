@@ -13,7 +13,8 @@ class Reason(NamedTuple):
 
 
 REASONS: Final[dict[str, Reason]] = {
-    "endpoint": Reason("not a chat completion", "only calls of chat.completions become chat examples"),
+    "endpoint": Reason("neither a chat, a response nor a completion", "other calls become no chat examples"),
+    "context": Reason("goes on from messages that lie with the provider", "send the whole conversation in each call"),
     "candidate": Reason("answered by a candidate", "--answers any takes them too"),
     "model": Reason("another requested model", "choose another --model"),
     "metadata": Reason("without the metadata asked for", "choose another --metadata"),

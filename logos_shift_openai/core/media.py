@@ -63,7 +63,7 @@ _PLACES = re.compile(
     rb"_(?:audio(?<=input_audio)|data(?<=file_data)|json(?<=b64_json)|generation_call(?<=image_generation_call))"
 )
 _SPACES = rb"(?:\s|\\+[ntr])*"
-_AUDIO = re.compile(rb'"audio\\*"' + _SPACES + rb":" + _SPACES + rb'(?:\\*"' + _SPACES + rb")?\{")
+_AUDIO = re.compile(rb'"(?=audio)audio\\*"' + _SPACES + rb":" + _SPACES + rb'(?:\\*"' + _SPACES + rb")?\{")
 HOLDERS = frozenset({"input_audio", "audio"})
 """Keys of objects whose `data` is media."""
 
@@ -72,9 +72,9 @@ _BY_KEY = frozenset({"file_data", "b64_json"})
 
 def sieve(body: bytes) -> bool:
     """Say whether a body may hold media; no is sure, as long as no ASCII letter in it is escaped."""
-    if (b";" in body and b";base64," in body) or _PLACES.search(body):
+    if (b";" in body and b";base64," in body) or (b"_" in body and _PLACES.search(body)):
         return True
-    return b'"audio' in body and _AUDIO.search(body) is not None
+    return _AUDIO.search(body) is not None
 
 
 def is_place(above: str | int | None, key: str | int, siblings: dict[str, Json]) -> bool:

@@ -122,7 +122,7 @@ class Cleaned:
     redacted: Mapping[str, int] = field(default_factory=dict)
 
 
-def clean(body: bytes, *, root: str, redaction: Redaction, limit: int | None) -> Cleaned:
+def clean(body: bytes, *, root: str, redaction: Redaction | Plan, limit: int | None) -> Cleaned:
     """Take out of a body what must not be kept.
 
     A body in which nothing can be found, which is the common case, is not parsed, so it is not proven to be JSON.
@@ -130,7 +130,7 @@ def clean(body: bytes, *, root: str, redaction: Redaction, limit: int | None) ->
     Args:
         body: JSON text in UTF-8.
         root: What paths call the body: `request`, `response`, `metadata`, `error` or `feedback`.
-        redaction: The rules.
+        redaction: The rules, or as much of their plan as is needed here (`Plan.narrowed`).
         limit: The most bytes the result may have, 1024 or more; None for no limit.
 
     Returns:
@@ -144,7 +144,7 @@ def clean(body: bytes, *, root: str, redaction: Redaction, limit: int | None) ->
         raise ValueError(f"limit: {limit} bytes is less than {SMALLEST_LIMIT}")
     try:
         text = body.decode()
-        active = redaction.plan.active(body)
+        active = (redaction.plan if isinstance(redaction, Redaction) else redaction).active(body)
         if active is None and (limit is None or len(body) <= limit):
             return Cleaned(_on_one_line(body))
         return _slowly(body, text, root, active or _NOTHING, limit)
@@ -166,16 +166,35 @@ class Plan:
 
     def active(self, body: bytes) -> Active | None:
         """Say what has to be looked for in a body, or None where there is nothing to find and nothing to mend."""
-        escaped = b"\\" in body and ESCAPED_ASCII.search(body) is not None
-        if escaped:
+        if b"\\" in body and ESCAPED_ASCII.search(body) is not None:
             return Active(self.finders, tuple(steps for steps, _ in self.keys), media=True)
-        raw = Raw(body)
-        finders = [finder for finder in self.finders if finder.sieve is None or finder.sieve(raw)]
-        keys = [steps for steps, name in self.keys if name is None or name in body]
-        pictures = media.sieve(body)
+        finders, keys, pictures = self._suspected(body)
         if finders or keys or pictures or _NAN.search(body) or _INFINITY.search(body):
-            return Active(tuple(finders), tuple(keys), pictures)
+            return Active(finders, tuple(steps for steps, _ in keys), pictures)
         return None
+
+    def narrowed(self, text: bytes) -> Plan | None:
+        """Look over many JSON texts at once, and keep what may be found in any of them.
+
+        Args:
+            text: JSON that holds all of them, written by an encoder of ours, so that it has no constant that JSON has
+                not.
+
+        Returns:
+            A plan that finds in each of them what this one does; None where there is nothing to find.
+        """
+        if b"\\" in text and ESCAPED_ASCII.search(text) is not None:
+            return self
+        finders, keys, pictures = self._suspected(text)
+        return Plan(finders, keys) if finders or keys or pictures else None
+
+    def _suspected(
+        self, body: bytes
+    ) -> tuple[tuple[Finder, ...], tuple[tuple[key_paths.Steps, bytes | None], ...], bool]:
+        raw = Raw(body)
+        finders = tuple([finder for finder in self.finders if finder.sieve is None or finder.sieve(raw)])
+        keys = tuple([one for one in self.keys if one[1] is None or one[1] in body])
+        return finders, keys, media.sieve(body)
 
 
 _NOTHING = Active((), (), media=False)

@@ -37,7 +37,7 @@ class Raw:
     `shape` writes every digit as 0, every capital as A, and every separator as `-`.
     """
 
-    __slots__ = ("_fine", "_lower", "_shape", "bytes")
+    __slots__ = ("_fine", "_grouped", "_lower", "_shape", "bytes")
 
     def __init__(self, body: bytes) -> None:
         """Take a body; its other forms are made when first asked for."""
@@ -45,6 +45,7 @@ class Raw:
         self._lower: bytes | None = None
         self._shape: bytes | None = None
         self._fine: bool | None = None
+        self._grouped: bool | None = None
 
     @property
     def lower(self) -> bytes:
@@ -61,6 +62,16 @@ class Raw:
         return self._shape
 
     @property
+    def grouped(self) -> bool:
+        """Whether two digits, a separator and four digits follow each other, as in every number that comes in groups.
+
+        One look instead of one for each make of number.
+        """
+        if self._grouped is None:
+            self._grouped = _GROUPED.search(self.shape) is not None
+        return self._grouped
+
+    @property
     def fine(self) -> bool:
         """Whether a number may be written with separators that are not ASCII, which no shape shows."""
         if self._fine is None:
@@ -69,6 +80,7 @@ class Raw:
         return self._fine
 
 
+_GROUPED = re.compile(rb"0(?=0-0000)")
 _SHAPES = bytes.maketrans(
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ .()",
     b"0" * 10 + b"A" * 26 + b"-" * 4,

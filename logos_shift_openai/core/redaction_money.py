@@ -51,7 +51,8 @@ def _is_card(written: str) -> bool:
 
 def _holds_card(raw: Raw) -> bool:
     shape = raw.shape
-    if b"0" * 13 in shape or b"0000-0000-0000" in shape or b"0000-000000-0000" in shape:
+    grouped = raw.grouped and (b"0000-0000-0000" in shape or b"0000-000000-0000" in shape)
+    if grouped or b"0" * 13 in shape:
         return _CARD_SIEVE.search(raw.bytes) is not None or raw.fine
     return raw.fine
 
@@ -86,6 +87,7 @@ _IBAN = re.compile(
     + r"(?:[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}|[a-z]{2}[0-9]{2}(?: [A-Za-z0-9]{4}){2,7}(?: [A-Za-z0-9]{1,3})?)"
 )
 _IBAN_GROUPS = re.compile(" [0-9]{4} [0-9]{4}")
+_IBAN_SHAPE = re.compile(rb"A(?=A00)")
 _IBAN_SIEVE = re.compile(rb"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11}|[a-z]{2}[0-9]{2} [A-Za-z0-9]{4} [A-Za-z0-9]{4}")
 
 
@@ -111,7 +113,7 @@ def _iban_end(written: str) -> int:
 
 def _holds_iban(raw: Raw) -> bool:
     shape = raw.shape
-    if b"AA00" in shape or b"-0000-0000" in shape:
+    if _IBAN_SHAPE.search(shape) or (raw.grouped and b"-0000-0000" in shape):
         return _IBAN_SIEVE.search(raw.bytes) is not None or raw.fine
     return raw.fine
 

@@ -52,14 +52,19 @@ _ZERO_SIEVE = re.compile(
 
 
 def _holds_phone(raw: Raw) -> object:
-    return b"-000-0000" in raw.shape or _PLUS_SIEVE.search(raw.bytes) or _ZERO_SIEVE.search(raw.bytes) or raw.fine
+    return (
+        (raw.grouped and b"-000-0000" in raw.shape)
+        or (b"+" in raw.bytes and _PLUS_SIEVE.search(raw.bytes))
+        or _ZERO_SIEVE.search(raw.bytes)
+        or raw.fine
+    )
 
 
 _SSN = r"(?:(?<![\w-])|(?<=\\[nrtbf]))(?!000|666|9)[0-9]{3}(?P<gap>[ -])(?!00)[0-9]{2}(?P=gap)(?!0000)[0-9]{4}(?![\w-])"
 
 
 def _holds_ssn(raw: Raw) -> bool:
-    return b"000-00-0000" in raw.shape or raw.fine
+    return (raw.grouped and b"000-00-0000" in raw.shape) or raw.fine
 
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -91,7 +96,7 @@ def _is_ip6(text: str) -> bool:
 
 
 def _holds_ip(raw: Raw) -> object:
-    return _IP_SIEVE.search(raw.bytes) or _IP6_SIEVE.search(raw.bytes)
+    return _IP_SIEVE.search(raw.bytes) or (b":" in raw.bytes and _IP6_SIEVE.search(raw.bytes))
 
 
 EMAIL = (Finder("email", _emails, _holds_email),)

@@ -90,11 +90,11 @@ def _assigned(text: str) -> Iterator[Span]:
 
 
 def _holds_dash_token(raw: Raw) -> object:
-    return _DASH_SIEVE.search(raw.bytes)
+    return b"-" in raw.bytes and _DASH_SIEVE.search(raw.bytes)
 
 
 def _holds_bar_token(raw: Raw) -> object:
-    return _BAR_SIEVE.search(raw.bytes)
+    return b"_" in raw.bytes and _BAR_SIEVE.search(raw.bytes)
 
 
 def _holds_capital_token(raw: Raw) -> object:
@@ -106,7 +106,7 @@ def _holds_dot_token(raw: Raw) -> object:
 
 
 def _holds_key_block(raw: Raw) -> bool:
-    return b"-----BEGIN" in raw.bytes
+    return b"-" in raw.bytes and b"-----BEGIN" in raw.bytes
 
 
 def _holds_bearer(raw: Raw) -> bool:
@@ -119,6 +119,8 @@ def _holds_url_password(raw: Raw) -> bool:
 
 
 def _holds_assignment(raw: Raw) -> bool:
+    if not (b":" in raw.bytes or b"=" in raw.bytes):
+        return False
     lower = raw.lower
     if not (_W_WORD.search(lower) or b"secret" in lower or _K_WORD.search(lower)):
         return False

@@ -50,7 +50,7 @@ def test_what_is_named_as_missing_is_what_the_extras_ask_for() -> None:
 
 def test_the_extras_cover_every_import() -> None:
     """What few need has an extra of its own; the driver of PostgreSQL is imported by SQLAlchemy."""
-    extras = ("cli", "server", "s3", "prices", "neardup")
+    extras = ("cli", "server", "s3", "prices", "neardup", "speed")
     asked = {name.partition(".")[0] for extra in extras for name in required(extra)}
     assert imported("cli", "server", "core", "client") - CLIENT == asked
 

@@ -407,3 +407,24 @@ def test_the_pace() -> None:
         now[0] += took
     pace.wait()
     assert rests == [1.5, 1.5, 2.0]
+
+
+def test_a_replay_of_what_an_edition_holds_out(cli: Any, home: Any, lab: Answering, logged: Any) -> None:
+    """Those calls and no others, as they were asked; later calls change nothing."""
+    ids = logged(*(f"q{number}" for number in range(30)), dataset="sales")
+    edition = cli("dataset", "build", "sales", "--heldout", "30", "--json").json
+    held_out = edition["manifest"]["counts"]["heldout"]
+    assert 0 < held_out < 30
+    logged("later", dataset="sales")
+    found = cli(*CANDIDATE, "--edition", edition["id"][:8], "--json").json
+    assert found["calls"] == found["asked"]["now"] == held_out
+    rows = (home.path / "editions" / edition["id"] / "heldout.jsonl").read_text().splitlines()
+    assert lab.questions == [json.loads(line)["messages"][0]["content"] for line in rows]
+    assert {ids[int(one[1:])] for one in lab.questions} <= set(ids)
+    assert cli(*CANDIDATE, "--edition", edition["id"], "--limit", "1", "--json").json["calls"] == 1
+    assert cli(*CANDIDATE, "--edition", edition["id"], "--dataset", "sales").code == 2
+    unknown = cli(*CANDIDATE, "--edition", "nix")
+    assert (unknown.code, "no edition" in unknown.err) == (1, True)
+    (home.path / "editions" / edition["id"] / "heldout-asked.jsonl").unlink()
+    old = cli(*CANDIDATE, "--edition", edition["id"])
+    assert (old.code, "build it again" in old.err) == (1, True)

@@ -5,7 +5,13 @@ import json
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from logos_shift_openai.core.fingerprint import conversation_hash, prompt_fingerprint, question_hash
+from logos_shift_openai.core.fingerprint import (
+    conversation_hash,
+    prompt_fingerprint,
+    question_hash,
+    single_spaced,
+    text_hash,
+)
 
 HASHES = (prompt_fingerprint, conversation_hash, question_hash)
 
@@ -27,6 +33,15 @@ def test_the_prompt_is_what_the_program_says():
 def test_the_prompt_of_the_responses_api_is_in_its_instructions():
     assert prompt_fingerprint({"instructions": "be brief", "input": "hello"}) is not None
     assert prompt_fingerprint({"input": "hello"}) is None
+
+
+SPACES = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+
+
+@given(st.lists(st.sampled_from(SPACES) | st.sampled_from([" ", "a", "é", "\U0001f600"]), max_size=6).map("".join))
+def test_the_short_look_at_white_space_is_as_good_as_the_long_one(text):
+    assert single_spaced(text) == " ".join(text.split())
+    assert text_hash(text) == conversation_hash({"input": text})
 
 
 def test_a_conversation_is_known_by_how_it_begins():

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from edition_bench import bench  # noqa: F401 - a fixture
 from postgres import postgres, postgres_url  # noqa: F401 - fixtures
 from s3 import s3, s3_url  # noqa: F401 - fixtures
 

@@ -22,11 +22,12 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES | st.text(max_size=5).filter(str.isprintable), max_size=8).map("".join))
 def test_the_short_way_finds_what_the_long_one_finds(text: str) -> None:
-    """Texts without a digit, an @ or a `::` skip the rules that need one; nothing is lost by it."""
+    """Several calls looked over at once skip the rules that find nothing in any; nothing is lost by it."""
     import msgspec
 
     scrubber = Scrubber(ALL)
-    (found,) = scrubber.messages([Message("user", text)])
+    messages = [Message("user", text)]
+    (found,) = scrubber.messages(messages, scrubber.suspected([messages, [Message("user", "nothing")]]))
     raw = msgspec.json.encode([Message("user", text)])
     cleaned = clean(raw, root="request", redaction=ALL, limit=None)
     assert found.content == msgspec.json.decode(cleaned.body)[0]["content"]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from sqlalchemy import func, select
 
+from logos_shift_openai.server import zstd
 from logos_shift_openai.server.calls import find_call
 from logos_shift_openai.server.dictionaries import FIRST_AT, due, train, train_due
 from logos_shift_openai.server.ingest import ingest
+from logos_shift_openai.server.store import codec as codec_module
 from logos_shift_openai.server.store.codec import Codec
 from logos_shift_openai.server.store.database import Store, StoreError, open_store
 from logos_shift_openai.server.store.schema import call_bodies, dictionaries
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 NOW = 1_764_000_000_000
 
@@ -78,6 +83,25 @@ def test_too_few_samples_give_no_dictionary(any_store: Store, lines: Any, take: 
     assert train(any_store, "sales", 1, NOW) is None
     with pytest.raises(ValueError, match="not known here"), any_store.reading() as connection:
         Codec().unpack(connection, "lz4", b"")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_both_ways_of_unpacking_give_the_same(monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+    """With decompressors that are kept, where their library is there, and with the standard library's."""
+    if kept:
+        pytest.importorskip("zstandard")
+    else:
+        monkeypatch.setattr(codec_module, "zstandard", None)
+    body = json.dumps(asked(7)).encode()
+    codec, connection = Codec(), cast("Connection", None)
+    packed = codec.pack("sales", body)
+    unsized = zstd.ZstdCompressor()
+    streamed = unsized.compress(body, zstd.ZstdCompressor.FLUSH_BLOCK) + unsized.flush()
+    for frame in (packed, packed, streamed):
+        assert codec.unpack(connection, "zstd", frame) == body
+    for broken in (packed[:-1], packed + b"x", packed + packed):
+        with pytest.raises(zstd.ZstdError):
+            codec.unpack(connection, "zstd", broken)
 
 
 def test_a_body_elsewhere_is_a_fault_with_its_place(any_store: Store, lines: Any, take: Any) -> None:

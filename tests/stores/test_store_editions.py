@@ -8,6 +8,7 @@ import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from edition_bench import NOW, SYSTEM, Bench, answered, asked
 
 from logos_shift_openai.core.dialects import DIALECTS, line_faults
 from logos_shift_openai.core.fingerprint import prompt_fingerprint
@@ -35,64 +36,8 @@ if TYPE_CHECKING:
 
     from s3 import S3
 
-NOW = 1_764_000_000_000
-SYSTEM = "Name the intent."
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Ulm"}'}}
-
-
-def asked(text: Any, **more: Any) -> dict[str, Any]:
-    return {
-        "model": "m",
-        "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}],
-        **more,
-    }
-
-
-def answered(text: Any, reason: str = "stop", **more: Any) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text, "refusal": None, **more}
-    return {"choices": [{"index": 0, "finish_reason": reason, "message": message}]}
-
-
-class Bench:
-    """A store to fill, and editions of it."""
-
-    def __init__(self, store: Any, lines: Any, take: Any, root: Path) -> None:
-        self.store, self.lines, self.take = store, lines, take
-        self.root = root
-        self.kept = FolderEditions(root)
-
-    def add(self, text: Any = "hello", answer: Any = "greeting", **parts: Any) -> str:
-        name = parts.pop("id", None) or self.lines.new_id()
-        parts.setdefault("request", asked(text))
-        parts.setdefault("response", answered(answer))
-        parts.setdefault("dataset", "d")
-        receipt = self.take(self.lines.call(id=name, **parts))
-        assert receipt.new == 1, receipt
-        return name
-
-    def some(self, count: int = 40) -> None:
-        self.take(*(
-            self.lines.call(dataset="d", requested_model="m", request=asked(f"question number {n}"),
-                            response=answered(f"answer {n % 4}"))
-            for n in range(count)
-        ))  # fmt: skip
-
-    def make(self, **choice: Any) -> Any:
-        settle(self.store, NOW)
-        return make_edition(self.store, self.kept, Choice("d", **choice), NOW)
-
-    def rows(self, edition: Any, name: str | None = None) -> list[dict[str, Any]]:
-        names = [name] if name else ["train.jsonl", "heldout.jsonl"]
-        return [json.loads(line) for one in names for line in (self.root / edition.id / one).read_bytes().splitlines()]
-
-    def texts(self, edition: Any) -> set[str]:
-        return {row["messages"][-2]["content"] for row in self.rows(edition)}
-
-
-@pytest.fixture
-def bench(store: Any, lines: Any, take: Any, tmp_path: Path) -> Bench:
-    return Bench(store, lines, take, tmp_path / "editions")
 
 
 def test_a_line_is_what_was_asked_and_answered(bench: Bench) -> None:
@@ -467,7 +412,7 @@ def test_editions_lie_beside_the_bodies_in_s3(in_s3: Store, s3: S3, lines: Any, 
         size, parts = kept.read(edition.id, name)
         data = b"".join(parts)
         assert (size, hashlib.sha256(data).hexdigest()) == (len(data), said["sha256"])
-    assert len(s3.names("/editions/")) == 4
+    assert len(s3.names("/editions/")) == 5
     assert not (tmp_path / "editions").exists()
     remove_edition(in_s3, kept, edition.id)
     assert s3.names("/editions/") == []

@@ -13,6 +13,7 @@ from logos_shift_openai.core.left_out import REASONS
 from logos_shift_openai.server.datasets.choosing import Choice, EditionError
 from logos_shift_openai.server.datasets.desk import DeskBusyError, EditionDesk
 from logos_shift_openai.server.datasets.exporting import Exported, exported, lines_of
+from logos_shift_openai.server.datasets.files import ASKED
 from logos_shift_openai.server.datasets.preview import preview
 from logos_shift_openai.server.datasets.register import find_edition, list_datasets, list_editions, remove_edition
 
@@ -178,6 +179,12 @@ async def heldout(ask: Ask) -> Answer:
     return await _lines(ask, "heldout.jsonl")
 
 
+async def heldout_asked(ask: Ask) -> Answer:
+    """Give what the held-out calls asked besides."""
+    found, desk = await _find(ask), desk_of(ask)
+    return await _file(desk, found, ASKED)
+
+
 async def remove(ask: Ask) -> Answer:
     """Remove an edition with its files."""
     found, desk = await _find(ask), desk_of(ask)
@@ -192,14 +199,19 @@ async def _lines(ask: Ask, name: str) -> Answer:
     own = str(found.manifest["dialect"])
     if dialect is not None and dialect.startswith("openai") and dialect != own:
         raise ApiError(400, "bad_query", f"the edition is of {own}", where="dialect")
+    whole = await _file(desk, found, name)
+    if dialect is None or dialect == own or whole.stream is None:
+        return whole
+    lines = exported(lines_of(whole.stream), DIALECTS[dialect], Exported())
+    return Answer(content_type=_NDJSON, stream=lines)
+
+
+async def _file(desk: EditionDesk, found: Edition, name: str) -> Answer:
     try:
         size, parts = await asyncio.get_running_loop().run_in_executor(None, desk.kept.read, found.id, name)
     except EditionError as error:
         raise ApiError(409, "not_here", f"its files are not here: {error}") from None
-    if dialect is None or dialect == own:
-        return Answer(content_type=_NDJSON, stream=parts, size=size)
-    lines = exported(lines_of(parts), DIALECTS[dialect], Exported())
-    return Answer(content_type=_NDJSON, stream=lines)
+    return Answer(content_type=_NDJSON, stream=parts, size=size)
 
 
 async def _find(ask: Ask) -> Edition:
@@ -278,6 +290,14 @@ ENDPOINTS = (
         "Download what is held out, in the edition's dialect or another one.",
         _FILE,
         query=LinesAsked,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/editions/{id}/heldout-asked.jsonl",
+        "read",
+        heldout_asked,
+        "Download what each held-out call asked besides messages and tools, with its id.",
+        _FILE,
     ),
     Endpoint(
         "DELETE",

@@ -21,7 +21,7 @@ class LeftOutError(Exception):
     """A call that is no example; the message is the reason's name."""
 
 
-class Message(Struct, omit_defaults=True):
+class Message(Struct, omit_defaults=True, gc=False):
     """A message; other keys that clients send along are not learnt."""
 
     role: str
@@ -38,7 +38,7 @@ ABSENT: Final = Raw(b"null")
 """What a part of a request is that is not there; a Raw has no None beside it."""
 
 
-class Asked(Struct):
+class Asked(Struct, gc=False):
     """The part of a request that is looked at."""
 
     messages: list[Message]
@@ -48,20 +48,20 @@ class Asked(Struct):
     response_format: Raw = ABSENT
 
 
-class ChoiceMade(Struct):
+class ChoiceMade(Struct, gc=False):
     """One of the answers."""
 
     message: Message | None = None
     finish_reason: str | None = None
 
 
-class Answer(Struct):
+class Answer(Struct, gc=False):
     """The part of an answer that is looked at."""
 
     choices: list[ChoiceMade] = []
 
 
-class Pack(Struct):
+class Pack(Struct, gc=False):
     """A call's bodies."""
 
     request: Asked
@@ -70,7 +70,7 @@ class Pack(Struct):
     media: list[Any] = []
 
 
-class Line(Struct):
+class Line(Struct, gc=False):
     """A line of `openai-chat`, or the `input` of a pair."""
 
     messages: list[Message]
@@ -101,6 +101,18 @@ def read_pack(packed: bytes | None) -> Pack:
         raise LeftOutError("bad_text" if b"\\ud" in packed.lower() else "unreadable") from None
 
 
+def read_answer(answer: Any) -> Answer | None:
+    """Read an answer that was decoded already; None where there is none.
+
+    Raises:
+        LeftOutError: it is none of a chat.
+    """
+    try:
+        return None if answer is None else msgspec.convert(answer, Answer)
+    except msgspec.ValidationError:
+        raise LeftOutError("unreadable") from None
+
+
 def there(raw: Raw) -> bool:
     """Tell whether a part of a request says something."""
     return bytes(raw) not in {b"null", b"[]"}
@@ -111,10 +123,27 @@ def is_program(message: Message) -> bool:
     return message.role in PROGRAM and type(message.content) is str
 
 
+def is_text(message: Message) -> bool:
+    """Tell whether a message is a text of a role, and nothing besides."""
+    return (
+        type(message.content) is str
+        and message.name is None
+        and message.tool_calls is None
+        and message.tool_call_id is None
+        and message.function_call is None
+        and message.refusal is None
+    )
+
+
 def text_of(message: Message) -> str:
     """Give what a message says as one text, calls of tools included."""
     content = message.content
-    text = content if isinstance(content, str) else "" if content is None else "\n".join(p["text"] for p in content)
+    if isinstance(content, str):
+        if not message.tool_calls:
+            return content
+        text = content
+    else:
+        text = "" if content is None else "\n".join(p["text"] for p in content)
     if message.tool_calls:
         text += msgspec.json.encode([one["function"] for one in message.tool_calls]).decode()
     return text

@@ -18,7 +18,7 @@ from .bodies import text_of
 from .choosing import EditionError
 from .duplicates import NearDuplicates, answer_digest, prompt_digest
 from .examples import Maker
-from .files import HELDOUT, SOURCES, TRAIN, Files
+from .files import ASKED, HELDOUT, SOURCES, TRAIN, Files
 from .lines import chat_line
 from .manifest import manifest_of
 from .pairs import pairs
@@ -56,6 +56,8 @@ def build(store: Store, choice: Choice, folder: Path, progress: Callable[[int], 
     with Files(folder) as files:
         for row in made.rows:
             files.write(row.split, row.line)
+            if row.asked:
+                files.write(ASKED, row.asked)
             files.write(SOURCES, "\t".join(row.ids).encode() + b"\n")
         if not files.rows(TRAIN):
             raise EditionError(_nothing(choice, counts, files.rows(HELDOUT)))
@@ -96,8 +98,11 @@ def _rows(store: Store, choice: Choice, maker: Maker, counts: Counts) -> Iterato
         prompt, said = prompt_digest(example), text_of(example.answer)
         answer = answer_digest(said)
         line = chat_line(example)
+        asked = maker.asked(source, example) if split == HELDOUT else b""
         reason = None
-        if prompt in prompts:
+        if asked is None:
+            reason = "unclean"
+        elif prompt in prompts:
             reason = "duplicate"
         elif len(line) > choice.max_bytes:
             reason = "too_long"
@@ -113,7 +118,7 @@ def _rows(store: Store, choice: Choice, maker: Maker, counts: Counts) -> Iterato
         prompts.add(prompt)
         kept += 1
         note(counts, source, example, answer)
-        yield Row(split, line, (source.id,))
+        yield Row(split, line, (source.id,), asked or b"")
 
 
 def _nothing(choice: Choice, counts: Counts, heldout: int) -> str:

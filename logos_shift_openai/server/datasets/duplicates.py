@@ -11,6 +11,8 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from logos_shift_openai.core.fingerprint import single_spaced
+
 from .choosing import EditionError
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _SEED: Final = 1
 
 def evened(text: str) -> str:
     """Make letters small and every white space one blank."""
-    return " ".join(text.lower().split())
+    return single_spaced(text.lower())
 
 
 def prompt_digest(example: Example) -> bytes:

@@ -1,8 +1,8 @@
-"""Preference pairs: two answers to one prompt, and which is better, by a correction or by the scores.
+"""Preference pairs: two answers to one prompt, and which is better, by a correction, a judge or the scores.
 
-Rule: nothing is guessed. A correction is better than what it corrects. Of two answers (a shadow call's, an A/B's) the
-one with the higher score is better; without two scores, only one that is a success is known to be good, beside one that
-nobody rated. All else is counted as undecided.
+Rule: nothing is guessed. A correction is better than what it corrects. Of a call and its shadow: `shadowed`. Of two
+calls (an A/B's) the one with the higher score is better; without two scores, only one that is a success is known to be
+good, beside one that nobody rated. All else is counted as undecided.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from logos_shift_openai.server.feedback import SUCCESS_FROM
 
 from .bodies import LeftOutError, text_of
 from .duplicates import answer_digest, prompt_digest
+from .files import HELDOUT
 from .lines import pair_line
 from .reading import some
-from .sifting import Row, chosen, note, split_of
+from .scrubbing import UncleanError
+from .shadowed import shadowed
+from .sifting import Row, chosen, note, refuse, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from logos_shift_openai.server.store.database import Store
 
+    from .bodies import Message
     from .choosing import Choice
     from .examples import Example, Maker
     from .reading import Source
@@ -50,13 +54,11 @@ def pairs(store: Store, choice: Choice, maker: Maker, counts: Counts) -> Iterato
         elif both.is_done(prompt):
             counts.left_out["duplicate"] += 1
         else:
-            line = pair_line(example.prompt, better, given)
-            if len(line) > choice.max_bytes:
-                counts.left_out["too_long"] += 1
-                continue
-            both.done.add(prompt)
-            note(counts, source, example, answer_digest(text_of(better)))
-            yield Row(split_of(choice, example.conversation), line, (source.id,))
+            row = _row(choice, maker, counts, example, source, (better, given))
+            if row is not None:
+                both.done.add(prompt)
+                yield row
+    yield from _of_shadows(store, choice, maker, counts, both)
     yield from _written(store, choice, maker, counts, both)
 
 
@@ -90,6 +92,11 @@ class _Pairing:
                 return
         before.append(one)
 
+    def settled(self, prompt: bytes, counts: Counts) -> None:
+        """Note that a prompt has its pair; the calls that still wait with it are one too many."""
+        self.done.add(prompt)
+        counts.left_out["duplicate"] += max(0, len(self._waiting.pop(prompt, ())) - 1)
+
     def left(self, counts: Counts) -> None:
         """Count what found no partner."""
         for waiting in self._waiting.values():
@@ -120,12 +127,44 @@ def _written(store: Store, choice: Choice, maker: Maker, counts: Counts, both: _
 def _pair(choice: Choice, maker: Maker, counts: Counts, two: list[Source]) -> Row | None:
     try:
         better, other = (maker.example(one) for one in two)
-    except (LeftOutError, ValueError):  # gone between the two looks
+    except (LeftOutError, UncleanError, ValueError):  # gone between the two looks
         counts.left_out["single"] += len(two)
         return None
-    line = pair_line(better.prompt, better.answer, other.answer)
-    if len(line) > choice.max_bytes:
-        counts.left_out["too_long"] += 1
+    return _row(choice, maker, counts, better, two[0], (better.answer, other.answer), (two[1].id,))
+
+
+def _of_shadows(store: Store, choice: Choice, maker: Maker, counts: Counts, both: _Pairing) -> Iterator[Row]:
+    for one in shadowed(store, choice):
+        try:
+            refuse(one.source, choice)
+            example = maker.example(one.source, one.answer)
+        except (LeftOutError, UncleanError):
+            continue  # counted where the calls themselves were looked at
+        other, prompt = example.given, prompt_digest(example)
+        if other is None or both.is_done(prompt) or text_of(other) == text_of(example.answer):
+            continue
+        two = (other, example.answer) if one.better else (example.answer, other)
+        row = _row(choice, maker, counts, example, one.source, two, (one.id,))
+        if row is not None:
+            both.settled(prompt, counts)
+            yield row
+
+
+def _row(
+    choice: Choice,
+    maker: Maker,
+    counts: Counts,
+    example: Example,
+    source: Source,
+    two: tuple[Message, Message],
+    others: tuple[str, ...] = (),
+) -> Row | None:
+    """Make the row of a pair, the better answer first; None where it is too long, or cannot be redacted for sure."""
+    split = split_of(choice, example.conversation)
+    asked = maker.asked(source, example) if split == HELDOUT else b""
+    line = pair_line(example.prompt, *two)
+    if asked is None or len(line) > choice.max_bytes:
+        counts.left_out["unclean" if asked is None else "too_long"] += 1
         return None
-    note(counts, two[0], better, answer_digest(text_of(better.answer)))
-    return Row(split_of(choice, better.conversation), line, (two[0].id, two[1].id))
+    note(counts, source, example, answer_digest(text_of(two[0])))
+    return Row(split, line, (source.id, *others), asked)

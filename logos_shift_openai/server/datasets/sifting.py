@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logos_shift_openai.server.feedback import SUCCESS_FROM
 from logos_shift_openai.server.store.rows import values_of
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from logos_shift_openai.server.store.database import Store
 
     from .choosing import Choice
-    from .examples import Example, Maker
+    from .examples import Draft, Example, Maker
     from .reading import Source
 
 
 _SAID_EVERY: Final = 1_000
+_AT_ONCE: Final = 16
+"""Calls that are redacted together: more save little, and one of them that holds something costs the others time."""
 
 
 @dataclass(slots=True)
@@ -47,18 +49,19 @@ class Counts:
     answers: Counter[bytes] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A line of an edition.
 
     Args:
         split: The file that it goes to.
         ids: Of the calls it is made of.
+        asked: What its call asked besides, the line of a held-out row; empty for all others.
     """
 
     split: str
     line: bytes
     ids: tuple[str, ...]
+    asked: bytes = b""
 
 
 def split_of(choice: Choice, conversation: str) -> str:
@@ -68,17 +71,33 @@ def split_of(choice: Choice, conversation: str) -> str:
 
 def chosen(store: Store, choice: Choice, maker: Maker, counts: Counts) -> Iterator[tuple[Source, Example]]:
     """Give the calls that fit the choice and make an example; the others are counted."""
+    drafts: list[tuple[Source, Draft]] = []
     for source in sources(store, choice):
         counts.read += 1
         if counts.read % _SAID_EVERY == 0:
             counts.tell(counts.read)
         try:
             refuse(source, choice)
-            yield source, maker.example(source)
+            drafts.append((source, maker.draft(source)))
+        except LeftOutError as left_out:
+            counts.left_out[str(left_out)] += 1
+        if len(drafts) == _AT_ONCE:
+            yield from _finished(drafts, maker, counts)
+            drafts.clear()
+    yield from _finished(drafts, maker, counts)
+
+
+def _finished(drafts: list[tuple[Source, Draft]], maker: Maker, counts: Counts) -> Iterator[tuple[Source, Example]]:
+    plan = maker.suspected([draft for _source, draft in drafts])
+    for source, draft in drafts:
+        try:
+            example = maker.finished(draft, plan)
         except LeftOutError as left_out:
             counts.left_out[str(left_out)] += 1
         except UncleanError as error:
             counts.left_out["bad_text" if "surrogate" in str(error) else "unclean"] += 1
+        else:
+            yield source, example
 
 
 def refuse(source: Source, choice: Choice) -> None:

@@ -1,7 +1,8 @@
 """The questions of an edition's held-out part, as requests, each with the answer that is held out.
 
-An edition keeps messages and tools alone. What all calls that it was made of asked besides, such as a response format,
-is taken from the calls, as far as they are still there; what only some of them asked is left out.
+A candidate is asked what the call asked: with its messages and tools, and with what stands in a file beside them, such
+as a response format. An edition that has no such file is an old one, or somebody's own: what all calls that it was made
+of asked is taken from the calls then, as far as they are still there; what only some of them asked is left out.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logos_shift_openai.server.calls import find_call
-from logos_shift_openai.server.datasets.files import SOURCES
+from logos_shift_openai.server.datasets.asked import KEPT, asked_in
+from logos_shift_openai.server.datasets.files import ASKED, SOURCES
 from logos_shift_openai.server.tuners.edition import EditionError, answer_of, examples
 
 if TYPE_CHECKING:
@@ -22,12 +24,6 @@ if TYPE_CHECKING:
     from logos_shift_openai.server.tuners.edition import Edition
 
 _LOOKED_AT: Final = 20
-_KEPT: Final = frozenset(
-    {
-        "response_format", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "tool_choice",
-        "reasoning_effort", "verbosity",
-    }
-)  # fmt: skip
 
 
 class Question(NamedTuple):
@@ -55,19 +51,23 @@ def questions(edition: Edition, besides: dict[str, Any], limit: int) -> Iterator
 
     Args:
         edition: Of chats.
-        besides: Parameters that every request gets.
+        besides: Parameters that every request gets whose own are not kept.
         limit: So many at most.
 
     Raises:
         EditionError: a line is no chat with an answer.
     """
+    own = _own(edition)
     for number, line in examples(edition.heldout):
         if number > limit:
             return
         if answer_of(line) is None:
             raise EditionError(f"heldout.jsonl, line {number}: no messages that end with an answer")
         *asked, expected = line["messages"]
-        body: dict[str, Any] = {**besides, "messages": [_asked(one) for one in asked]}
+        body: dict[str, Any] = {
+            **(besides if own is None else next(own, {})),
+            "messages": [_asked(one) for one in asked],
+        }
         body.update({name: line[name] for name in ("tools", "parallel_tool_calls") if name in line})
         if "tools" not in body:
             body.pop("tool_choice", None)
@@ -81,16 +81,24 @@ def rows_of(edition: Edition) -> int:
 
 
 def asked_besides(connection: Connection, edition: Edition) -> dict[str, Any]:
-    """Give the parameters that the calls of an edition agree on; none where no call is there any more."""
+    """Give the parameters that the calls of an edition agree on that does not keep each one's own."""
+    if _own(edition) is not None:
+        return {}
     found: dict[str, Any] | None = None
     for call_id in _sources(edition.train.parent / SOURCES):
         call = find_call(connection, call_id)
         request = None if call is None else call["request"]
         if not isinstance(request, dict):
             continue
-        asked = {name: value for name, value in request.items() if name in _KEPT}
+        asked = {name: value for name, value in request.items() if name in KEPT}
         found = asked if found is None else {name: value for name, value in found.items() if asked.get(name) == value}
     return found or {}
+
+
+def _own(edition: Edition) -> Iterator[dict[str, Any]] | None:
+    """Give what each held-out call asked besides, row by row; None where the edition does not keep it."""
+    path = edition.heldout.with_name(ASKED)
+    return (one.asked for one in asked_in(path.read_bytes().splitlines())) if path.is_file() else None
 
 
 def _sources(path: Path) -> Iterator[str]:

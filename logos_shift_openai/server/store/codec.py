@@ -9,13 +9,19 @@ from __future__ import annotations
 import threading
 import time
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, func, select
 
 from logos_shift_openai.server import zstd
 
 from .schema import dictionaries
+
+zstandard: Any
+try:
+    import zstandard
+except ImportError:  # an extra of its own, which only saves time
+    zstandard = None
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,11 +97,33 @@ class Codec:
         number = zstd.get_frame_info(data).dictionary_id
         if number != _NONE:
             self._dictionary(connection, number)
+        quickly = self._quickly(number, data)
+        if quickly is not None:
+            return quickly
         frame = zstd.ZstdDecompressor(self._known.get(number))  # one frame: quicker than `zstd.decompress`, which loops
         unpacked: bytes = frame.decompress(data)
         if not frame.eof or frame.unused_data:
             raise zstd.ZstdError("a packed body is cut off, or something stands behind it")
         return unpacked
+
+    def _quickly(self, number: int, data: bytes) -> bytes | None:
+        """Unpack with a decompressor that is kept; None where that cannot be done, or not at once.
+
+        The standard library's is good for one frame, and to make one takes longer than to use it, most of all in a
+        virtual machine: libzstd asks the processor what it can each time, which a hypervisor answers.
+        """
+        if zstandard is None:
+            return None
+        ready: dict[int, Any] = self._thread.__dict__.setdefault("decompressors", {})
+        if number not in ready:
+            known = self._known.get(number)
+            ready[number] = zstandard.ZstdDecompressor(
+                dict_data=None if known is None else zstandard.ZstdCompressionDict(known.dict_content)
+            )
+        try:
+            return bytes(ready[number].decompress(data, allow_extra_data=False))
+        except zstandard.ZstdError:
+            return None  # the other one says what is wrong, or can do it
 
     def _dictionary(self, connection: Connection, number: int) -> None:
         if number in self._known:
