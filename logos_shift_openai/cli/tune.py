@@ -139,10 +139,10 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
         typer.echo("No tuning job yet.")
         return
     table = plain_table()
-    for name in ("job", "tuner", "model", "edition", "state", "begun"):
+    for name in ("job", "tuner", "model", "edition", "state", "cost", "begun"):
         table.add_column(name, overflow="fold")
     for one in found:
-        cells = (one.id, one.tuner, one.settings.model, one.edition, one.state, moment(one.created))
+        cells = (one.id, one.tuner, one.settings.model, one.edition, one.state, dollars(one.cost), moment(one.created))
         table.add_row(*(Text(clean(cell)) for cell in cells))
     console().print(table)
 
@@ -169,6 +169,21 @@ def curve_of(points: list[dict[str, float]]) -> str:
     top = max(*drawn, 1e-9)
     bars = "".join(_BARS[min(len(_BARS) - 1, int(max(0.0, value) / top * len(_BARS)))] for value in drawn)
     return f"{bars} {str(name).replace('_', ' ')} {values[0]:.3f} to {values[-1]:.3f}"
+
+
+def dollars(amount: float | None) -> str:
+    """Write an amount, small ones with four digits; empty where it is not known."""
+    return "" if amount is None else f"${amount:.2f}" if amount >= 1 else f"${amount:.4f}"
+
+
+def bill_in_words(job: TuningJob) -> str:
+    """Say what a job has cost; empty where its provider told nothing."""
+    if job.trained_tokens is None:
+        return dollars(job.cost)
+    tokens = f"{job.trained_tokens:,} tokens trained"
+    if job.cost is None:
+        return f"{tokens}; `logos-shift prices set {job.settings.model} ... --training` tells what they cost"
+    return f"{dollars(job.cost)}, {tokens}"
 
 
 @contextmanager
@@ -228,6 +243,7 @@ def _show(job: TuningJob, *, as_json: bool) -> None:
         ("state", job.state if job.fraction is None else f"{job.state}, {job.fraction:.0%}"),
         ("said", job.said),
         ("loss", curve_of(found["points"])),
+        ("cost", bill_in_words(job)),
         ("next", job.next_step),
     ]
     if job.candidate is not None:
