@@ -4,7 +4,9 @@ The teacher is wrong on one text in twenty. The application rates each answer by
 the part of the fields that it shares with it, as a user with a comparer of his own would. The candidate is asked what
 is held out and compared field by field; the floor is the autopilot's own default, and in a second flight one that lets
 the rollout judge. A shuffled edition is one whose teacher gives each text the answer (and the tools) of another. What
-comes of it is written down as it is: promoted, behind a gate, rolled back, or kept at the floor.
+comes of it is written down as it is: promoted, behind a gate, rolled back, or kept at the floor. There the edition is
+cut of seven tenths of the rows, and the rollout is about the others, asked over and over: none of them was ever taught.
+BFCL's functions are new in every call, so its policy says `any_prompt`; else they would all stay with the baseline.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Flight(World):
 
     def __init__(self, known: Sequence[Asked], floor: float | None = None, **options: Any) -> None:
         gate = {**POLICY["gate"], "compare": "fields", **({} if floor is None else {"floor": floor})}
-        settings = {"heldout": 2_000, "gate": gate, "rollout": _ROLLOUT, "gate_agreement": GATE_AGREEMENT, **options}
+        settings = {"heldout": 2_000, "gate": gate, "rollout": _ROLLOUT, "gate_agreement": GATE_AGREEMENT,
+                    "any_prompt": True, **options}  # fmt: skip
         super().__init__([(one.text, one.answer) for one in known], _home(), **settings)
         self._known = known
 
@@ -58,9 +61,19 @@ class Flight(World):
 
         return self.asked(one, range(len(chosen)))
 
+    @property
+    def taught(self) -> Sequence[Asked]:
+        """The rows of which the edition is cut."""
+        return self._known[: len(self._known) * 7 // 10]
+
+    @property
+    def fresh(self) -> Sequence[Asked]:
+        """The rows that the rollout and the last look are about."""
+        return self._known[len(self._known) * 7 // 10 :]
+
     def verdict(self, most: int) -> int:
-        """Ask all rows again and again until the rollout has ended; gives the calls."""
-        rows = list(self._known)
+        """Ask the rows that were never taught, again and again, until the rollout has ended; gives the calls."""
+        rows = self.fresh
         return self.until_verdict(
             lambda start: self.ask_all([rows[(start + k) % len(rows)] for k in range(200)]), most, 200
         )
@@ -128,7 +141,7 @@ def _at_the_default(name: str, known: Sequence[Asked]) -> Row:
 def _flown(name: str, known: Sequence[Asked]) -> list[Row]:
     """Fly with a floor that lets the rollout judge."""
     with Flight(known, ASKED_WITH_FLOOR) as flight:
-        flight.ask_all()
+        flight.ask_all(flight.taught)
         if flight.fly().state.phase != "rolling":
             return [Row(f"{name}: at a floor of {ASKED_WITH_FLOOR:.0%}", 0.0, "%", note=", ".join(flight.steps()))]
         calls = [flight.verdict(40 * 200)]
@@ -136,14 +149,17 @@ def _flown(name: str, known: Sequence[Asked]) -> list[Row]:
         if flight.now().state.phase == "rolling":
             calls.append(flight.verdict(60 * 200))
             flight.fly()
-        answers = flight.ask_all(rate=False)
+        answers = flight.ask_all(flight.fresh, rate=False)
+        fresh = flight.fresh
         moved = sum(answer.model != LARGE for answer in answers)
-        scores = [score(row, answer) for row, answer in zip(known, answers, strict=True)]
+        scores = [score(row, answer) for row, answer in zip(fresh, answers, strict=True)]
         steps = flight.steps()
     what = f"{', '.join(steps[5:])}; calls to each verdict: {', '.join(map(str, calls))}"
+    right, moved = 100 * sum(scores) / len(scores), 100 * moved / len(fresh)
+    rows_of = f"{len(fresh)} rows that were never taught"
     return [
-        Row(f"{name}: calls that are the candidate's in the end", 100 * moved / len(known), "%", note=what),
-        Row(f"{name}: fields right in the end", 100 * sum(scores) / len(scores), "%", note="all rows, asked once more"),
+        Row(f"{name}: calls that are the candidate's in the end", moved, "%", note=what),
+        Row(f"{name}: fields right in the end", right, "%", note=rows_of),
     ]
 
 
