@@ -36,9 +36,10 @@ from logos_shift_openai.server.tuners.machine import advance
 from logos_shift_openai.server.tuners.step import workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
+    from logos_shift_openai.lab.answers import Said
     from logos_shift_openai.server.autopilot.keeping import Autopilot
 
 DATA = ROOT / "tests" / "data" / "banking77"
@@ -74,15 +75,15 @@ class World:
         policy: Over `POLICY`.
     """
 
-    def __init__(self, known: Sequence[Pair], home: Path, **policy: Any) -> None:
-        self._lab = Lab(latency=0, rows=known).start()
+    def __init__(self, known: Sequence[tuple[str, Said]], home: Path, **policy: Any) -> None:
+        self.lab = Lab(latency=0, rows=known).start()
         self._home = home
         home.mkdir(parents=True, exist_ok=True)
-        provider = ours.Provider(self._lab.base_url, "none")
-        self._shift = ours.LogosShift(home=home, url=None, dataset=DATASET, providers={"lab": provider})
-        self._client = ours.OpenAI(base_url=self._lab.base_url, api_key="none", logos_shift=self._shift)
+        provider = ours.Provider(self.lab.base_url, "none")
+        self.shift = ours.LogosShift(home=home, url=None, dataset=DATASET, providers={"lab": provider})
+        self.client = ours.OpenAI(base_url=self.lab.base_url, api_key="none", logos_shift=self.shift)
         self.store = open_store(home / "store.sqlite3")
-        environ = {"LOGOS_SHIFT_PROVIDER_LAB_BASE_URL": self._lab.base_url}
+        environ = {"LOGOS_SHIFT_PROVIDER_LAB_BASE_URL": self.lab.base_url}
         shop = workshop(self.store, home, "benchmark", _now, environ)
         self._cockpit = Cockpit(shop, Bench(self.store, home, environ, "benchmark", _now), home)
         with self.store.writing() as connection:
@@ -94,30 +95,33 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self.client.close()
         close_home(self._home, time.monotonic() + 5)
         self.store.close()
-        self._lab.stop()
+        self.lab.stop()
         shutil.rmtree(self._home, ignore_errors=True)
 
     def ask(self, rows: Sequence[Pair], *, rate: bool = True, corrections: Sequence[str] | None = None) -> list[Any]:
         """Ask the application's questions; it rates by the labels, or by others. Gives the answers."""
-        self._shift.runtime.source.load()
         wanted = [label for _, label in rows] if corrections is None else list(corrections)
 
         def one(number: int) -> Any:
-            messages: Any = [SYSTEM, {"role": "user", "content": rows[number][0]}]
-            answer = self._client.chat.completions.create(model=LARGE, messages=messages)
+            answer = self.client.chat.completions.create(**request(LARGE, rows[number][0]))
             right = answer.choices[0].message.content == wanted[number]
             if rate and right:
-                self._shift.provide_feedback(answer, "success")
+                self.shift.provide_feedback(answer, "success")
             elif rate:
-                self._shift.provide_feedback(answer, "failure", correction=wanted[number])
+                self.shift.provide_feedback(answer, "failure", correction=wanted[number])
             return answer
 
+        return self.asked(one, range(len(rows)))
+
+    def asked(self, ask: Callable[[int], Any], numbers: Iterable[int]) -> list[Any]:
+        """Ask several at once, and take the records into the store."""
+        self.shift.runtime.source.load()
         with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(one, range(len(rows))))
-        assert self._shift.flush(60)
+            found = list(pool.map(ask, numbers))
+        assert self.shift.flush(60)
         take_in(self.store, self._home, _now)
         return found
 
@@ -136,24 +140,25 @@ class World:
 
     def roll_out(self, rows: Sequence[Pair], part: int = 250) -> int:
         """Ask in parts until the rollout of now has ended; gives the calls that it took."""
+        return self.until_verdict(lambda start: self.ask(rows[start : start + part]), len(rows), part)
+
+    def until_verdict(self, ask: Callable[[int], Any], calls: int, part: int = 250) -> int:
+        """Ask parts from a place on until the rollout of now has ended; gives the calls that it took."""
         key = self.now().state.experiment
-        for start in range(0, len(rows), part):
-            self.ask(rows[start : start + part])
+        for start in range(0, calls, part):
+            ask(start)
             tick(self.store, _now(), self._home)
             if get_rollout(self.store, key or "").state.phase in {"done", "rolled_back"}:
                 return start + part
-        raise TimeoutError(f"no verdict after {len(rows)} calls")
+        raise TimeoutError(f"no verdict after {calls} calls")
 
     def accuracy(self, rows: Sequence[Pair]) -> float:
         """Ask the candidate of now by the plain SDK."""
         model = str((self.now().state.candidate or {})["model"])
-        with openai.OpenAI(base_url=self._lab.base_url, api_key="none") as client, ThreadPoolExecutor(4) as pool:
+        with openai.OpenAI(base_url=self.lab.base_url, api_key="none") as client, ThreadPoolExecutor(4) as pool:
 
             def right(row: Pair) -> bool:
-                messages: Any = [SYSTEM, {"role": "user", "content": row[0]}]
-                return (
-                    client.chat.completions.create(model=model, messages=messages).choices[0].message.content == row[1]
-                )
+                return client.chat.completions.create(**request(model, row[0])).choices[0].message.content == row[1]
 
             return sum(pool.map(right, rows)) / len(rows)
 
@@ -165,6 +170,11 @@ class World:
         """Name the steps that were taken, in their order."""
         with self.store.reading() as connection:
             return [str(one["step"]) for one in reversed(history(connection, DATASET))]
+
+
+def request(model: str, text: str) -> dict[str, Any]:
+    """Give the arguments of a call."""
+    return {"model": model, "messages": [SYSTEM, {"role": "user", "content": text}]}
 
 
 def rows(quick: bool) -> list[Row]:

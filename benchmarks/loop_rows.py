@@ -83,8 +83,8 @@ def banking(rows: int, *, calls: bool) -> list[Asked]:
     return asked
 
 
-def nlupp() -> list[Asked]:
-    """Read the three banking folds."""
+def nlupp(folds: int = 10) -> list[Asked]:
+    """Read the first banking folds."""
     ontology = json.loads((DATA / "nlupp" / "ontology.json").read_text())
     intents, slots = (
         sorted(name for name, about in ontology[part].items() if {"general", "banking"} & set(about["domain"]))
@@ -101,7 +101,7 @@ def nlupp() -> list[Asked]:
     }
     options = {"response_format": {"type": "json_schema", "json_schema": {"name": "understood", "schema": schema}}}
     found = []
-    for fold in range(3):
+    for fold in range(folds):
         for row in json.loads((DATA / "nlupp" / f"banking_fold{fold}.json").read_text()):
             words = {name: slot["text"] for name, slot in sorted(row.get("slots", {}).items())}
             answer = json.dumps({"intents": sorted(row.get("intents", [])), "slots": words})
@@ -109,12 +109,20 @@ def nlupp() -> list[Asked]:
     return found
 
 
-def bfcl() -> list[Asked]:
-    """Read the questions, functions and accepted answers; names and types are made such as the API takes them."""
+def bfcl(*parts: str) -> list[Asked]:
+    """Read the questions, functions and accepted answers; names and types are made such as the API takes them.
+
+    Args:
+        parts: "simple_python" with one function on offer, "multiple" with several; both if none is named.
+    """
     found = []
     questions, answers = (
-        [json.loads(line) for line in (DATA / "bfcl" / name).read_text().splitlines()]
-        for name in ("BFCL_v4_simple_python.json", "answers_BFCL_v4_simple_python.json")
+        [
+            json.loads(line)
+            for part in parts or ("simple_python", "multiple")
+            for line in (DATA / "bfcl" / f"{before}BFCL_v4_{part}.json").read_text().splitlines()
+        ]
+        for before in ("", "answers_")
     )
     for question, answer in zip(questions, answers, strict=True):
         ((name, accepted),) = answer["ground_truth"][0].items()

@@ -32,6 +32,7 @@ SCRIPTS = (
     "confidence_gate",
     "loop",
     "autopilot",
+    "autopilot_data",
 )
 
 

@@ -202,6 +202,10 @@ def _show(one: Shown) -> None:
                          ("questions", state["evaluation"]), ("experiment", state["experiment"])):  # fmt: skip
         if value is not None:
             rows.append((label, value))
+    if state["bill"] is not None:
+        rows.append(("training", f"${state['bill']:.4f} by what its provider told"))
+    elif state["estimate"]:
+        rows.append(("training", f"an estimated ${state['estimate']:.4f}"))
     for month, spent in sorted(one["spent"].items())[-1:]:
         policy = one["policy"]
         bound = "" if policy["money_per_month"] is None else f" of ${policy['money_per_month']:.2f}"

@@ -40,7 +40,7 @@ def evaluate(
     provider: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its endpoint, as named in your environment.")
     ] = None,
-    compare: Annotated[str, typer.Option(metavar="HOW", help="exact, json or text.")] = "json",
+    compare: Annotated[str, typer.Option(metavar="HOW", help="exact, json, text or fields.")] = "json",
     floor: Annotated[float, typer.Option(min=0, max=1, help="Least mean agreement.")] = 0.8,
     valid_floor: Annotated[float, typer.Option(min=0, max=1, help="Least part of valid JSON or calls.")] = 0.98,
     rows: Annotated[int, typer.Option(min=0, metavar="N", help="Fewer answers pass nothing.")] = 30,

@@ -102,10 +102,39 @@ def outbox(
     for name in ("when", "event", "about", "told"):
         table.add_column(name, overflow="fold")
     for one in found:
+        lost = any(way["state"] == "given_up" for way in one["deliveries"])
         ways = "; ".join(
             f"{way['channel']} {way['state'].replace('_', ' ')}" + (f" ({way['fault']})" if way["fault"] else "")
             for way in one["deliveries"]
         )
-        cells = (f"{age(one['at'], now)} ago", one["kind"], one["experiment"] or one["dataset"] or "", ways or "nobody")
+        cells = (
+            f"{age(one['at'], now)} ago",
+            one["kind"],
+            one["experiment"] or one["dataset"] or "",
+            (ways or "nobody") + (f"; retry {one['id']}" if lost else ""),
+        )
         table.add_row(*(Text(clean(cell)) for cell in cells))
     console().print(table)
+
+
+@app.command("retry", epilog="Example:\n\n\b\n  logos-shift notify retry --all")
+def retry(
+    ctx: typer.Context,
+    event: Annotated[str | None, typer.Argument(metavar="[ID]", help="The event, as `notify outbox` shows it.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Tell an event once more where it was given up; whoever delivers sends it."""
+    from logos_shift_openai.server.notifications.outbox import retry_given_up  # noqa: PLC0415
+
+    if (event is None) is not every:
+        raise CommandError("name an event, or say --all")
+    with opened(ctx.obj, address=database_url) as store, store.writing() as connection:
+        count = retry_given_up(connection, event, now_ms())
+    if as_json:
+        emit({"retried": count})
+    elif count:
+        typer.echo(f"{count} {'delivery is' if count == 1 else 'deliveries are'} tried again, from the first try on.")
+    if not count:
+        raise CommandError("nothing was given up" + ("" if event is None else f" of {event}"))

@@ -34,6 +34,9 @@ def set_(
     cached: Annotated[
         float | None, typer.Option(min=0, metavar="USD", help="For a million tokens in, from a cache.")
     ] = None,
+    training: Annotated[
+        float | None, typer.Option(min=0, metavar="USD", help="For a million tokens that it is trained on.")
+    ] = None,
     database_url: _Address = None,
     as_json: _Json = False,
 ) -> None:
@@ -41,7 +44,7 @@ def set_(
     from logos_shift_openai.core.prices import Price, prices_from  # noqa: PLC0415
     from logos_shift_openai.server.prices import keep_prices, read_prices  # noqa: PLC0415
 
-    price = Price(input_, output, cached)
+    price = Price(input_, output, cached, training)
     prices_from({model: price.to_json()})  # refuses what could not be read back
     with opened(ctx.obj, create=True, address=database_url) as store, store.writing() as connection:
         table = {**read_prices(connection).table, model: price}
@@ -96,10 +99,11 @@ def _show(table: Mapping[str, Price], *, as_json: bool) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     shown = plain_table()
-    for name in ("model", "input", "cached", "output"):
+    for name in ("model", "input", "cached", "output", "training"):
         shown.add_column(name, overflow="fold", justify="left" if name == "model" else "right")
     for model, price in sorted(table.items()):
         cached = price.input if price.cached is None else price.cached
-        shown.add_row(Text(clean(model)), f"{price.input:g}", f"{cached:g}", f"{price.output:g}")
+        trained = "" if price.training is None else f"{price.training:g}"
+        shown.add_row(Text(clean(model)), f"{price.input:g}", f"{cached:g}", f"{price.output:g}", trained)
     console().print(shown)
     typer.echo("Dollars for a million tokens.")

@@ -50,7 +50,7 @@ def replay(
         float | None, typer.Option(min=0.001, metavar="N", help="No faster than that, the judge included.")
     ] = None,
     compare: Annotated[
-        str, typer.Option(metavar="HOW", help="exact, json, text, judge, or your own package.module:function.")
+        str, typer.Option(metavar="HOW", help="exact, json, text, fields, judge, or your own package.module:function.")
     ] = "json",
     judge_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="A model that judges the disagreements, in both orders.")

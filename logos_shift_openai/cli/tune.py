@@ -130,7 +130,7 @@ def list_(ctx: typer.Context, url: Url = None, database_url: DatabaseUrl = None,
         typer.echo("No tuning job yet.")
         return
     table = plain_table()
-    for name in ("job", "tuner", "model", "edition", "state", "begun"):
+    for name in ("job", "tuner", "model", "edition", "state", "cost", "begun"):
         table.add_column(name, overflow="fold")
     for one in found:
         cells = (
@@ -139,6 +139,7 @@ def list_(ctx: typer.Context, url: Url = None, database_url: DatabaseUrl = None,
             one["settings"]["model"],
             one["edition"],
             one["state"],
+            dollars(one.get("cost")),
             moment(one["created"]),
         )
         table.add_row(*(Text(clean(cell)) for cell in cells))
@@ -165,6 +166,22 @@ def curve_of(points: list[dict[str, float]]) -> str:
     top = max(*drawn, 1e-9)
     bars = "".join(_BARS[min(len(_BARS) - 1, int(max(0.0, value) / top * len(_BARS)))] for value in drawn)
     return f"{bars} {str(name).replace('_', ' ')} {values[0]:.3f} to {values[-1]:.3f}"
+
+
+def dollars(amount: float | None) -> str:
+    """Write an amount, small ones with four digits; empty where it is not known."""
+    return "" if amount is None else f"${amount:.2f}" if amount >= 1 else f"${amount:.4f}"
+
+
+def bill_in_words(job: Shown) -> str:
+    """Say what a job has cost; empty where its provider told nothing."""
+    trained, cost = job.get("trained_tokens"), job.get("cost")
+    if trained is None:
+        return dollars(cost)
+    tokens = f"{trained:,} tokens trained"
+    if cost is None:
+        return f"{tokens}; `logos-shift prices set {job['settings']['model']} ... --training` tells what they cost"
+    return f"{dollars(cost)}, {tokens}"
 
 
 def _followed(jobs: Jobs, job: Shown, *, as_json: bool) -> Shown:
@@ -198,6 +215,7 @@ def _show(job: Shown, *, as_json: bool) -> None:
         ("state", state if fraction is None else f"{state}, {fraction:.0%}"),
         ("said", job["said"]),
         ("loss", curve_of(job["points"])),
+        ("cost", bill_in_words(job)),
         ("next", job["next_step"]),
     ]
     if candidate is not None:

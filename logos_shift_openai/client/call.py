@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     """One try: variant, model, provider, seconds, error; as a plain tuple, which is made five times as fast."""
 
 _HEAD_BYTES = 1_024
+_MESSAGE_LETTERS, _CODE_LETTERS = 2_000, 200
 _TRANSPORTS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
 _clock = time.perf_counter
 
@@ -243,9 +244,14 @@ def described(error: BaseException) -> CallError:
     return CallError(
         type=type(error).__name__,
         status=status if isinstance(status, int) else None,
-        code=code if isinstance(code, str) else None,
-        message=message[:2_000],
+        code=_cut(code, _CODE_LETTERS) if isinstance(code, str) else None,
+        message=_cut(message, _MESSAGE_LETTERS),
     )
+
+
+def _cut(text: str, most: int) -> str:
+    """Shorten what a provider said, which may be a whole page, so that the cut is seen."""
+    return text if len(text) <= most else f"{text[:most]}… [{len(text) - most:,} letters more]"
 
 
 def changed(body: Mapping[str, Any], route: Route) -> dict[str, Any]:

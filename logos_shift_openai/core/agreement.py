@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .answers import Answer, answers_of, same_json, same_text
 from .evidence import GRID, on_grid
+from .fields import shared_fields
 from .wealth import log_mean
 
 if TYPE_CHECKING:
@@ -66,10 +67,15 @@ def json_equal(baseline: Any, candidate: Any) -> float:
     return _by_choice(baseline, candidate, same_json)
 
 
-COMPARERS: Final[Mapping[str, Comparer]] = {"exact": exact, "json": json_equal, "text": text}
+def fields(baseline: Any, candidate: Any) -> float:
+    """Compare field by field: the part of the values in JSON, or of a call's name and arguments, that both have."""
+    return _by_choice(baseline, candidate, shared_fields)
 
 
-def _by_choice(baseline: Any, candidate: Any, same: Callable[[Answer, Answer], bool]) -> float:
+COMPARERS: Final[Mapping[str, Comparer]] = {"exact": exact, "json": json_equal, "text": text, "fields": fields}
+
+
+def _by_choice(baseline: Any, candidate: Any, same: Callable[[Answer, Answer], float]) -> float:
     """Give the part of the choices that agree, each with the one of its index."""
     ours, theirs = answers_of(baseline), answers_of(candidate)
     if not ours:

@@ -100,12 +100,17 @@ def _same_text_as_json(one: str, other: str) -> bool:
     if one.strip() == other.strip():
         return True
     try:
-        return _same(_read(one), _read(other))
+        return _same(read_json(one), read_json(other))
     except (ValueError, ArithmeticError, RecursionError):
         return False
 
 
-def _read(text: str) -> Any:
+def read_json(text: str) -> Any:
+    """Read JSON with its numbers as decimals, so that 1 is 1.0; not a number and infinity are refused.
+
+    Raises:
+        ValueError: it is none.
+    """
     return json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse)
 
 

@@ -40,6 +40,8 @@ class State:
         edition: Its edition; as the next ones, None until it is there.
         job: Its tuning job.
         candidate: What came of it, as an experiment's `candidate`.
+        estimate: Dollars that are booked for that, until its bill is known.
+        bill: Dollars that it cost by what its provider told; None where nobody can say.
         evaluation: Its held-out questions.
         experiment: What is rolled out.
         gated: Whether that has a gate of confidence.
@@ -56,6 +58,8 @@ class State:
     edition: str | None = None
     job: str | None = None
     candidate: Mapping[str, Any] | None = None
+    estimate: float = 0.0
+    bill: float | None = None
     evaluation: str | None = None
     experiment: str | None = None
     gated: bool = False

@@ -24,7 +24,7 @@ class Rules:
     """What a candidate must reach.
 
     Args:
-        compare: How its answers are compared with those held out: "exact", "json" or "text".
+        compare: How its answers are compared with those held out: "exact", "json", "text" or "fields".
         floor: The least mean agreement, in [0, 1].
         valid_floor: The least part of the answers that are the JSON or the calls of tools that were asked for.
         rows: Fewer answers than this pass nothing.

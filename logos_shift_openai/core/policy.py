@@ -72,7 +72,7 @@ class Policy:
         unit: What is drawn, and so what is counted.
         shadow_pairs: Calls to compare in the shadow before the first share; 0 goes without a shadow.
         shadow_per_minute: The most calls that one process mirrors in a minute.
-        compare: How the two answers are compared: "exact", "json" or "text".
+        compare: How the two answers are compared: "exact", "json", "text" or "fields".
         least_agreement: A mean agreement below this, once proven, ends the rollout in the shadow; 0 for never.
         hold_back: The share that stays on the old model after promotion, in basis points; 0 for none.
         hold_back_seconds: For how long.

@@ -25,11 +25,13 @@ class Price(NamedTuple):
         input: Dollars for a million tokens in.
         output: Dollars for a million tokens out.
         cached: Dollars for a million tokens in that came from a cache; None: as `input`.
+        training: Dollars for a million tokens that it is trained on; None: not known.
     """
 
     input: float
     output: float
     cached: float | None = None
+    training: float | None = None
 
     def cost(self, tokens_in: int, tokens_out: int, tokens_cached: int = 0) -> float:
         """Give the cost of a call in dollars; `tokens_cached` are among `tokens_in`."""
@@ -51,7 +53,7 @@ def price_of(table: Mapping[str, Price], model: str) -> Price | None:
 
 
 def prices_from(data: object, path: str = "") -> dict[str, Price]:
-    """Read a table of prices: names or patterns of models, each with `input`, `output` and maybe `cached`.
+    """Read a table of prices: names or patterns of models, each with `input`, `output` and maybe `cached`, `training`.
 
     Raises:
         ConfigError: with the path of the first fault and what stands there.
@@ -68,6 +70,7 @@ def _price(path: str, value: Any) -> Price:
         at.take("input", _PRICE, required=True),
         at.take("output", _PRICE, required=True),
         at.take("cached", maybe(_PRICE)),
+        at.take("training", maybe(_PRICE)),
     )
     at.done()
     return price

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .errors import ApiError, no_model
-from .learnt import LearntModel, learnt_from_json
+from .learnt import Learnt, learnt_from_json
 from .storage import file_name, read_json, write_json
 from .tiny import Tuned, Untuned
 
@@ -135,7 +135,7 @@ class Catalogue:
             else:
                 self._shutdowns[model] = day
 
-    def add_tuned(self, name: str, trained: LearntModel) -> None:
+    def add_tuned(self, name: str, trained: Learnt) -> None:
         """Take in a tuned model, and keep it on disk if there is a folder."""
         created = int(time.time())
         if self._folder:
@@ -157,7 +157,7 @@ class Catalogue:
         if self._folder:
             (self._folder / file_name(model)).unlink(missing_ok=True)
 
-    def _put_tuned(self, name: str, created: int, trained: LearntModel) -> None:
+    def _put_tuned(self, name: str, created: int, trained: Learnt) -> None:
         entry = Model(name, Tuned(trained), created, "lab-tuned", 0.1)
         with self._lock:
             self._models[name] = entry

@@ -88,7 +88,7 @@ class Pointer:
         if not spans:
             return []
         weights = self.weights
-        scores = [sum(weights.get(one, 0.0) for one in _features(slot, span, question)) for span in spans]
+        scores = [sum(weights.get(one, 0.0) for one in features_of(slot, span, question)) for span in spans]
         found = list(zip(spans, softmax(scores), strict=True))
         return sorted(found, key=lambda one: -one[1])
 
@@ -123,7 +123,7 @@ def learn(examples: Sequence[tuple[Slot, str, frozenset[Span]]], seed: int, into
         if left < 0:
             break
         if len(spans) > 1 and right:
-            features = [[once.setdefault(one, one) for one in _features(slot, span, question)] for span in spans]
+            features = [[once.setdefault(one, one) for one in features_of(slot, span, question)] for span in spans]
             rows.append((features, [span in right for span in spans]))
         yield
     weights: defaultdict[str, float] = defaultdict(float)
@@ -145,7 +145,8 @@ def _step(weights: defaultdict[str, float], features: list[list[str]], gold: lis
                 weights[one] += move
 
 
-def _features(slot: Slot, span: Span, question: Question) -> list[str]:
+def features_of(slot: Slot, span: Span, question: Question) -> list[str]:
+    """Tell what a piece of the question looks like to a gap."""
     words, first, last = question.words, span.first, span.last
     left = words[first - 1] if first else "^"
     right = words[last + 1] if last + 1 < len(words) else "$"
@@ -165,7 +166,7 @@ def _features(slot: Slot, span: Span, question: Question) -> list[str]:
     ]
     own += [f"w={word}" for word in words[first : last + 1]]
     found = [f"{scope}|{one}" for scope in (slot.path, name, slot.kind) for one in own]
-    named, about = _stems(name), _stems(slot.about) - _stems(name)
+    named, about = stems_of(name), stems_of(slot.about) - stems_of(name)
     for label, wanted in (("name", named), ("about", about)):
         if wanted:
             found += [
@@ -200,7 +201,8 @@ def _between(span: Span, text: str) -> str:
     return "".join("X" if one.isupper() else "9" if one.isdigit() else one if one == "|" else "x" for one in near)
 
 
-def _stems(text: str) -> set[str]:
+def stems_of(text: str) -> set[str]:
+    """Give the beginnings of a text's telling words, in lower case; names are cut up at capitals and underscores."""
     return {part.lower()[:4] for part in _PARTS.findall(text) if part.lower() not in _PLAIN}
 
 

@@ -29,7 +29,9 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 MOSTLY = 0.6
 MARK = "\0"
 """Begins a key that is not the answer itself, and names a gap in its JSON: ``{MARK: kind}``."""
-_STYLES: tuple[dict[str, object], ...] = (
+BY_SCHEMA = MARK + "[]"
+"""The key of a call whose function stood in too few rows to know it: it is made up by its schema."""
+STYLES: tuple[dict[str, object], ...] = (
     {},
     {"ensure_ascii": False},
     {"separators": (",", ":")},
@@ -37,13 +39,14 @@ _STYLES: tuple[dict[str, object], ...] = (
     {"indent": 2},
     {"indent": 2, "ensure_ascii": False},
 )
+"""The ways of writing JSON that are told apart, as arguments of ``json.dumps``."""
 
 
 class _Part(NamedTuple):
     """One JSON document of an answer: the arguments of a call, or (name "") the text itself."""
 
     name: str
-    style: int  # a place in _STYLES; -1 where the tree is the text itself
+    style: int  # a place in STYLES; -1 where the tree is the text itself
     tree: Json
 
 
@@ -105,6 +108,12 @@ def call_key(name: str, arguments: Json) -> str:
     return MARK + json.dumps([_Part(name, 0, arguments)])
 
 
+def style_of(text: str) -> int:
+    """Tell in which of the ``STYLES`` a JSON text is written; -1 for none, or where it is no object and no list."""
+    part = _part("", text)
+    return -1 if part is None else part.style
+
+
 def names_of(key: str) -> tuple[str, ...]:
     """Name the functions that a shape calls; none for a text."""
     return tuple(part.name for part in _read(key) if part.name)
@@ -118,7 +127,7 @@ def filled(key: str, spans: Sequence[Span]) -> Answer:
     written = []
     for part in _read(key):
         tree = _fill(part.tree, left)
-        text = str(tree) if part.style < 0 else json.dumps(tree, **_STYLES[part.style])  # type: ignore[arg-type]
+        text = str(tree) if part.style < 0 else json.dumps(tree, **STYLES[part.style])  # type: ignore[arg-type]
         written.append((part.name, text))
     if not written[0][0]:
         return written[0][1]
@@ -145,7 +154,7 @@ def _part(name: str, text: str) -> _Part | None:
         tree = json.loads(text)
         if not isinstance(tree, dict | list) or MARK in text or "\\u0000" in text:
             return None
-        for number, style in enumerate(_STYLES):
+        for number, style in enumerate(STYLES):
             if json.dumps(tree, **style) == text:  # type: ignore[arg-type]
                 return _Part(name, number, tree)
     except (ValueError, RecursionError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .answers import Answer
-    from .learnt import LearntModel
+    from .learnt import Learnt
     from .wanted import Wanted
 
 _SEPARATORS = re.compile(r"[,;|\n]|\s/\s")
@@ -56,16 +56,24 @@ class Untuned:
 class Tuned:
     """A tuned model: what it has learnt, behind the same questions."""
 
-    model: LearntModel
+    model: Learnt
 
     def odds(self, messages: Sequence[Message], wanted: Wanted = ANYTHING) -> Odds:
         """Ask what it has learnt; one that was taught calls makes one up where it knows no function on offer."""
         found = self.model.odds(messages, wanted)
         if found is not None:
             return found
+        text = question(messages)
+        if wanted.tools and (wanted.must_call or self.model.calls):
+            made_up = wanted.narrow(_odds(self.model.made_up(text, wanted)))
+            if made_up is not None:
+                return made_up
         must_call = wanted.must_call or (bool(wanted.tools) and self.model.calls)
-        made_up = guess(question(messages), replace(wanted, must_call=must_call), self.model.pointer)
-        return Odds([made_up], [1.0])
+        return Odds([guess(text, replace(wanted, must_call=must_call), self.model.pointer)], [1.0])
+
+
+def _odds(found: Sequence[tuple[Answer, float]]) -> Odds:
+    return Odds([answer for answer, _ in found], [p for _, p in found])
 
 
 def listed_labels(prompt: str) -> list[str]:

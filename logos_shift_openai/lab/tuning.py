@@ -11,19 +11,21 @@ import logging
 import secrets
 import threading
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from .answers import as_text
+from .arguments import Arguments, learn_arguments
 from .chat import count_tokens
 from .chat_file import BadFileError, ChatExample, read_chat_file
 from .errors import ApiError
 from .files import RESULTS, FileStore
 from .job import FINAL, Job
-from .learnt import LearntModel
+from .learnt import exact
+from .making import model_of, training_of
 from .odds import tokens
 from .pointer import Pointer, learn
 from .storage import file_name, read_json, write_json
-from .training import Settings, Step, Training
 from .tuning_run import Report, hold_out, lessons, metrics, model_name, settings_for
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from .catalogue import Catalogue
     from .faults import Fault, Faults
     from .job import Status
+    from .learnt import Learnt
+    from .training import Settings, Step
 
 _KEPT_CHECKPOINTS = 3
 _MOST_EXACT = 200  # held-out answers that are written out and compared
@@ -195,15 +199,18 @@ class Tuning:
         }
         try:
             learnt = lessons(train, held_out)
-            training = Training(learnt.train, learnt.held_out, settings)
+            training = training_of(learnt, settings)
         except ValueError as error:
             raise _JobFailedError("invalid_training_file", f"The job failed: {error}.", "training_file") from error
         weights: dict[str, float] = {}
-        for _ in learn(learnt.gaps, settings.seed, weights):
+        by_schema: dict[str, float] = {}
+        for _ in chain(
+            learn(learnt.gaps, settings.seed, weights), learn_arguments(learnt.calls, settings.seed, by_schema)
+        ):
             if self._ends_within(job, 0):
                 return
             time.sleep(_A_BREATH)
-        pointer = Pointer(weights)
+        pointer, arguments = Pointer(weights), Arguments(by_schema)
         report = Report(job, training.total_steps)
         name = model_name(job)
         for step in training.run():
@@ -213,10 +220,10 @@ class Tuning:
             report.note(step)
             if step.model is not None:
                 last = step.number == training.total_steps
-                model = LearntModel(step.model, pointer)
+                model = model_of(learnt, step.model, pointer, arguments)
                 self._checkpoint(job, step, model, name if last else f"{name}:ckpt-step-{step.number}")
-                if last and learnt.gaps:
-                    report.note_exact(model.exact(held_out[:_MOST_EXACT]))
+                if last and (learnt.gaps or learnt.calls or learnt.plan):
+                    report.note_exact(exact(model, held_out[:_MOST_EXACT]))
             time.sleep(_A_BREATH)
         self._finish(job, report, name, train, settings)
 
@@ -225,7 +232,7 @@ class Tuning:
         with self._changed:
             return self._changed.wait_for(lambda: self._stopping or job.status in FINAL, seconds)
 
-    def _checkpoint(self, job: Job, step: Step, model: LearntModel, name: str) -> None:
+    def _checkpoint(self, job: Job, step: Step, model: Learnt, name: str) -> None:
         """Keep the model as it stands; like OpenAI only those of the last three epochs."""
         epochs = int(job.hyperparameters["n_epochs"])
         if step.epoch <= epochs - _KEPT_CHECKPOINTS:

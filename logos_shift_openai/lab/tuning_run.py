@@ -8,27 +8,36 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import random
 import secrets
 import string
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from .composed import features_of_parts
 from .features import features, question, text_of, words
-from .shapes import Shaped, copied_paths, shape
+from .parts import gaps_of, labels_of, plan_of
+from .shapes import BY_SCHEMA, Shaped, copied_paths, shape
 from .training import Example, Settings, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from .answers import Call
+    from .arguments import Lesson as CallLesson
     from .chat_file import ChatExample
     from .job import Job
+    from .label_training import LabelExample
     from .learnt import Exact
+    from .parts import Plan
     from .pointer import Slot
     from .spans import Span
+    from .wanted import Tool
 
 _HELD_OUT_SHARE, _MOST_HELD_OUT, _LEAST_TO_HOLD_OUT = 0.1, 1_000, 50
+_KNOWN_FROM = 4  # examples of a function, from here on its own shapes are learnt
 _NOTED_STEPS = 40  # events with metrics a job, besides those of the epochs
 
 
@@ -91,7 +100,11 @@ def hold_out(examples: list[ChatExample], seed: int) -> tuple[list[ChatExample],
     if len(examples) < _LEAST_TO_HOLD_OUT:
         return examples, []
     prompts = Counter(_prompt_key(example) for example in examples)
-    shapes = [one.key for one in _shapes(examples, _copied(examples))]
+    copied = _copied(examples)
+    if plan_of([(question(one.prompt), one.answer) for one in examples], copied) is not None:
+        shapes = [""] * len(examples)  # no shape need stay, for none is learnt
+    else:
+        shapes = [one.key for one in _shapes(examples, copied, _rare(examples))]
     left = Counter(shapes)
     wanted = min(int(len(examples) * _HELD_OUT_SHARE), _MOST_HELD_OUT)
     order = list(range(len(examples)))
@@ -118,17 +131,29 @@ class Lessons:
         train: For the softmax: features of a prompt, and the key of its answer's shape.
         held_out: The same of the examples put aside.
         gaps: For the pointer: a gap, the question, and the pieces of it that are right there.
+        calls: For calling by a schema: every call of a function whose parameters are described.
+        plan: Of answers in parts; None where they are learnt as wholes.
+        parts: With a plan, in place of `train`: features, and the labels of the answer.
+        parts_held_out: The same of the examples put aside.
     """
 
     train: list[Example]
     held_out: list[Example]
     gaps: list[tuple[Slot, str, frozenset[Span]]]
+    calls: list[CallLesson]
+    plan: Plan | None = None
+    parts: list[LabelExample] = field(default_factory=list)
+    parts_held_out: list[LabelExample] = field(default_factory=list)
 
 
 def lessons(train: Sequence[ChatExample], held_out: Sequence[ChatExample]) -> Lessons:
     """Turn examples into what the model's two parts learn from."""
     copied = _copied(train)
-    cut, aside = _shapes(train, copied), _shapes(held_out, copied)
+    plan = plan_of([(question(one.prompt), one.answer) for one in train], copied)
+    if plan is not None:
+        return _in_parts(plan, train, held_out, copied)
+    rare = _rare(train)
+    cut, aside = _shapes(train, copied, rare), _shapes(held_out, copied, rare)
     gaps = [
         (slot, question(example.prompt), right)
         for example, shaped in zip(train, cut, strict=True)
@@ -138,15 +163,61 @@ def lessons(train: Sequence[ChatExample], held_out: Sequence[ChatExample]) -> Le
         [(features(one.prompt), shaped.key) for one, shaped in zip(train, cut, strict=True)],
         [(features(one.prompt), shaped.key) for one, shaped in zip(held_out, aside, strict=True)],
         gaps,
+        [lesson for one in train for lesson in _calls(one)],
     )
+
+
+def _in_parts(
+    plan: Plan, train: Sequence[ChatExample], held_out: Sequence[ChatExample], copied: frozenset[str]
+) -> Lessons:
+    def labelled(examples: Sequence[ChatExample]) -> list[LabelExample]:
+        return [
+            (features_of_parts(one.prompt), labels_of(plan, question(one.prompt), one.answer, copied))
+            for one in examples
+        ]
+
+    texts = [(question(one.prompt), one.answer) for one in train]
+    gaps = [(slot, text, right) for text, answer in texts for slot, right in gaps_of(text, answer, copied)]
+    return Lessons([], [], gaps, [], plan, labelled(train), labelled(held_out))
 
 
 def _copied(examples: Sequence[ChatExample]) -> frozenset[str]:
     return copied_paths([(question(example.prompt), example.answer) for example in examples])
 
 
-def _shapes(examples: Sequence[ChatExample], copied: frozenset[str]) -> list[Shaped]:
-    return [shape(question(example.prompt), example.answer, copied) for example in examples]
+def _rare(examples: Sequence[ChatExample]) -> frozenset[str]:
+    """Name the functions with a schema that stand in too few examples to be known by them."""
+    found: Counter[str] = Counter()
+    for one in examples:
+        found.update({call.name for call, _ in _described(one)})
+    return frozenset(name for name, times in found.items() if times < _KNOWN_FROM)
+
+
+def _shapes(examples: Sequence[ChatExample], copied: frozenset[str], rare: frozenset[str]) -> list[Shaped]:
+    return [
+        Shaped(BY_SCHEMA, ())
+        if not isinstance(one.answer, str) and len(one.answer) == 1 and one.answer[0].name in rare
+        else shape(question(one.prompt), one.answer, copied)
+        for one in examples
+    ]
+
+
+def _described(example: ChatExample) -> list[tuple[Call, Tool]]:
+    """Give the calls of an answer whose functions' parameters are described."""
+    if isinstance(example.answer, str):
+        return []
+    found = [(call, example.wanted.tools.get(call.name)) for call in example.answer]
+    return [(call, tool) for call, tool in found if tool is not None and tool.parameters.get("properties")]
+
+
+def _calls(example: ChatExample) -> Iterator[CallLesson]:
+    for call, tool in _described(example):
+        try:
+            arguments = json.loads(call.arguments)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(arguments, dict):
+            yield question(example.prompt), tool, list(example.wanted.tools.values()), arguments
 
 
 def settings_for(job: Job, examples: int) -> Settings:

@@ -18,16 +18,6 @@ DATASET = "banking"
 HOUR = 3_600_000
 
 
-class Clock:
-    """A clock that is put on by hand, milliseconds since 1970."""
-
-    def __init__(self):
-        self.at = 1_764_000_000_000
-
-    def __call__(self):
-        return self.at
-
-
 def put_calls(store, now, rows, model="gpt-big", system=None, seed=1):
     """Put answered calls into a store, one a second before now."""
     dice = random.Random(seed)

@@ -94,6 +94,33 @@ def test_a_round_with_no_hand_on_it(lab, store, cockpit, clock, home):
     assert now_of(store).spent == {"2025-11": [1, 0.0]}
 
 
+def test_the_bill_of_a_training_takes_the_place_of_its_estimate(lab, store, cockpit, clock):
+    """By the tokens that were trained on, in the month in which the estimate was booked, though it ends in the next."""
+    begin(store, clock, tuner="openai", base="tiny-base", price=100.0, settings={"seed": 1}, money_per_month=50.0,
+          deadline_hours=480)  # fmt: skip
+    put_calls(store, clock(), some_rows(300))
+    while now_of(store).state.phase != "tuning":
+        turn(cockpit, DATASET)
+    booked = now_of(store)
+    assert booked.spent == {"2025-11": [1, booked.state.estimate]}
+    assert booked.state.estimate > 0
+    clock.at += 10 * 24 * HOUR
+    with store.reading() as connection:
+        job = list_jobs(connection)[0]
+    while job.state != "succeeded":
+        job = advance(cockpit.shop, job.id)
+        assert job.state != "failed", job.said
+    turn(cockpit, DATASET)
+    cost = job.trained_tokens * 100 / 1e6
+    assert cost != booked.state.estimate
+    assert now_of(store).spent["2025-11"] == [1, pytest.approx(cost)]
+    assert now_of(store).state.bill == pytest.approx(cost)
+    with store.reading() as connection:
+        (told,) = [one["data"] for one in history(connection, DATASET) if one["step"] == "tuned"]
+    assert told["cost"] == pytest.approx(cost)
+    assert told["trained_tokens"] == job.trained_tokens
+
+
 def test_the_next_round_takes_the_place_of_the_last(lab, store, cockpit, clock, home):
     """After its days, with new examples; the rolled-back experiment is stopped, and the chance is shared."""
     begin(store, clock, gate_agreement=0)

@@ -242,7 +242,7 @@ def test_ways_to_compare(cli: Any, home: Any, lab: Answering, logged: Any, monke
     assert means == {"exact": 0, "json": 0, "text": 1, "own_ways:near": 0.5}
     assert len(lab.asked) == 1
     for how, said in {
-        "fuzzy": "'fuzzy' is none of exact, json, text, judge, nor a function as package.module:function",
+        "fuzzy": "'fuzzy' is none of exact, json, text, fields, judge, nor a function as package.module:function",
         "own_ways:nothing": "own_ways:nothing is not a function",
         "own_ways:gone": "own_ways:gone could not be loaded: AttributeError",
         "no_such_module:f": "no_such_module:f could not be loaded: ModuleNotFoundError",

@@ -10,6 +10,7 @@ from logos_shift_openai.core.agreement import (
     COMPARERS,
     IncomparableError,
     counts_of,
+    fields,
     interval,
     json_equal,
     log_apart,
@@ -60,6 +61,7 @@ def called(*calls):
 def test_what_counts_as_the_same(one, other, exact, json, text):
     """Each comparer forgives what it says and nothing else."""
     found = {name: compare(one, other) for name, compare in COMPARERS.items()}
+    del found["fields"]
     assert found == {"exact": exact, "json": json, "text": text}
 
 
@@ -131,3 +133,25 @@ def test_proof_of_too_little_agreement():
     assert log_apart({0: 12, GRID: 0}, 0.8) > 3
     assert log_apart(counts_of([1.0] * 80 + [0.0] * 20), 0.8) < 1
     assert log_apart({GRID: 50}, 0.8) < 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        (said('{"a": 1, "b": {"c": "x", "d": []}}'), said('{"b":{"d":[],"c":"y"},"a":1.0}'), 2 / 3),
+        (said('{"intents": ["a", "b"], "slots": {}}'), said('{"intents": ["b"], "slots": {}}'), 4 / 5),
+        (said('{"a": [1, 2]}'), said('{"a": [2, 1]}'), 1),
+        (said('{"a": 1}'), said('{"a": true}'), 0),
+        (said("yes"), said(" yes "), 1),
+        (said("yes"), said('"yes"'), 0),
+        (said(""), said(""), 1),
+        (called(("f", '{"x": 1, "y": 2}')), called(("f", '{"x": 1, "y": 3}')), 2 / 3),
+        (called(("f", "{}")), called(("f", "{}")), 1),
+        (called(("f", '{"x": 1}')), called(("g", '{"x": 1}')), 0),
+        (called(("f", '{"x": 1}')), said('{"x": 1}'), 0),
+        (called(("f", '{"x":')), called(("f", '{"x":')), 1),
+    ],
+)
+def test_fields_are_shared_one_by_one(one, other, shared):
+    """Dice's part of paths with values, whichever way round; lists without order, calls by their names and arguments."""
+    assert fields(one, other) == fields(other, one) == pytest.approx(shared)

@@ -90,7 +90,9 @@ def test_a_function_it_was_never_taught_is_called_from_its_schema(
     """With only that one on offer, what was learnt of other functions helps to find its arguments."""
     model = tuned(client, upload, wait_for, calls=True)
     taxi = {"type": "function", "function": {"name": "taxi", "parameters": SCHEMA}}
-    assert called(ask(client, model, "I need a taxi in Ulm for 31 days", tools=[taxi])) == [("taxi", {"town": "Ulm"})]
+    assert called(ask(client, model, "I need a taxi in Ulm for 31 days", tools=[taxi])) == [
+        ("taxi", {"town": "Ulm", "days": 31})
+    ]
 
 
 def test_json_is_learnt_with_logprobs_of_its_own(client: openai.OpenAI, upload: Upload, wait_for: Wait) -> None:

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 pytest.importorskip("uvicorn")
 from served import Process, Served, wait_until
@@ -16,9 +16,11 @@ from logos_shift_openai.cli.application import app
 from logos_shift_openai.core.policy import Policy
 from logos_shift_openai.server.config_versions import change_config
 from logos_shift_openai.server.experiments import Plan, start_in
+from logos_shift_openai.server.notifications.outbox import notify
+from logos_shift_openai.server.notifications.rules import Event
 from logos_shift_openai.server.rollouts import begin_rollout, change_rollout
 from logos_shift_openai.server.store.database import open_store
-from logos_shift_openai.server.store.schema import notifications
+from logos_shift_openai.server.store.schema import deliveries, notifications
 
 SECRET = "whsec_" + "h" * 43 + "="
 PLAN = Plan(key="sales-tiny", models=("big",), candidate="small", dataset="sales", unit="call")
@@ -133,3 +135,21 @@ def test_a_server_tells_what_is_decided_in_its_store(tmp_path, receiver):
         if process.process.poll() is None:
             process.process.kill()
         process.process.communicate()
+
+
+def test_retrying_wants_an_event_or_all(cli, tmp_path):
+    """Neither and both are refused; what was given up by its id is told again, and where nothing was it is said."""
+    open_store(tmp_path / "home" / "store.sqlite3").close()
+    for asked in ((), ("evt_1", "--all")):
+        refused = cli("notify", "retry", *asked)
+        assert (refused.exit_code, "name an event, or say --all" in refused.stderr) == (1, True)
+    nothing = cli("notify", "retry", "evt_1")
+    assert (nothing.exit_code, "nothing was given up of evt_1" in nothing.stderr) == (1, True)
+    store = open_store(tmp_path / "home" / "store.sqlite3")
+    with store.writing() as connection:
+        notify(connection, Event("evt_1", "rollout.promoted", 1, "proven", None, None, {}))
+        row = {"notification": "evt_1", "channel": "ops", "state": "given_up", "tries": 12, "due": 0, "claimed": 0}
+        connection.execute(insert(deliveries).values(**row))
+    store.close()
+    assert "retry evt_1" in " ".join(cli("notify", "outbox").stdout.split())
+    assert json.loads(cli("notify", "retry", "--all", "--json").stdout) == {"retried": 1}

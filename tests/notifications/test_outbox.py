@@ -112,6 +112,14 @@ def test_it_is_given_up_after_so_many_tries_and_said(store, receiver, channel, c
     assert len(hook.taken) == TRIES
     assert told(store)["evt_1"]["ops"] == ("given_up", TRIES, "127.0.0.1 answers 500")
     assert "given up on the channel ops" in caplog.text
+    hook.answers.clear()
+    with store.writing() as connection:
+        assert outbox.retry_given_up(connection, "evt_2", now) == 0
+        assert outbox.retry_given_up(connection, "evt_1", now) == 1
+        assert outbox.retry_given_up(connection, None, now) == 0
+    deliver(store, there, now=now)
+    assert told(store)["evt_1"]["ops"] == ("sent", 1, None)
+    assert len(hook.taken) == TRIES + 1
 
 
 def test_what_the_other_side_asks_for(store, receiver, channel):

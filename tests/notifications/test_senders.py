@@ -9,6 +9,7 @@ import hmac
 import json
 import logging
 import socket
+import threading
 
 import pytest
 
@@ -142,6 +143,30 @@ def test_private_addresses_are_refused_and_names_resolved_once(receiver, channel
     monkeypatch.setattr(dialing.socket, "getaddrinfo", lambda *_args, **_options: [public, private])
     with pytest.raises(UndeliveredError, match="private address"):
         dial("two.example", 443, private=False)
+
+
+def test_a_resolver_that_hangs_is_left_alone(monkeypatch):
+    """After its time, and only so many at once; when they come back there is room again."""
+    answer, asked = threading.Event(), threading.Semaphore(0)
+
+    def resolve(*_args, **_options):
+        asked.release()
+        answer.wait(30)
+        return [("an", "address")]
+
+    monkeypatch.setattr(dialing.socket, "getaddrinfo", resolve)
+    for _ in range(8):
+        with pytest.raises(UndeliveredError, match=r"slow\.example was not found in 0 seconds"):
+            dialing.resolve("slow.example", 443, seconds=0)
+    with pytest.raises(UndeliveredError, match="earlier look-ups hang"):
+        dialing.resolve("slow.example", 443, seconds=0)
+    for _ in range(8):
+        assert asked.acquire(timeout=10)
+    hanging = [thread for thread in threading.enumerate() if thread.name == "logos-shift-resolve"]
+    answer.set()
+    for thread in hanging:
+        thread.join(10)
+    assert dialing.resolve("slow.example", 443) == [("an", "address")]
 
 
 def test_nobody_there(channel):

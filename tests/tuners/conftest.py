@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from tuning_parts import KEY, Clock, chat, write_edition
+from shop_fixtures import clock, lab, store  # noqa: F401 - fixtures
+from tuning_parts import KEY, chat, write_edition
 
-from logos_shift_openai.lab import Lab, data
-from logos_shift_openai.server.store.database import open_store
+from logos_shift_openai.lab import data
 from logos_shift_openai.server.tuners.machine import Workshop
 from logos_shift_openai.server.tuners.protocol import Settings, Task
 from logos_shift_openai.server.tuners.step import workshop
@@ -36,33 +36,13 @@ def task(small):
 
 
 @pytest.fixture
-def lab(monkeypatch):
-    with Lab(latency=0) as running:
-        monkeypatch.setenv("LOGOS_SHIFT_PROVIDER_LAB_BASE_URL", running.base_url)
-        monkeypatch.setenv("LOGOS_SHIFT_PROVIDER_LAB_API_KEY", "lab-secret-key-1234")
-        yield running
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def store(home):
-    opened = open_store(home / "store.sqlite3")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def shop(store, home, clock):
+def shop(store, home, clock):  # noqa: F811
     """The workshop as a server makes it, with the tuners of the environment."""
     return workshop(store, home, "holder", clock)
 
 
 @pytest.fixture
-def shop_with(store, home, clock):
+def shop_with(store, home, clock):  # noqa: F811
     """A workshop around one tuner of the test's own."""
 
     def make(tuner):

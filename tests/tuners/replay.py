@@ -90,7 +90,7 @@ class Together(Provider):
     def __init__(self):
         super().__init__()
         self.shapes = read("together-answers")
-        self.files, self.jobs, self.state, self.served = [], [], "running", True
+        self.files, self.jobs, self.state, self.served, self.told = [], [], "running", True, {}
         self.processed = True
 
     def answer(self, method, path, query, body, form):  # noqa: PLR0911 - a table of paths
@@ -118,7 +118,7 @@ class Together(Provider):
             self.state = "cancelled"
             return {**self.shapes["running"], "status": "cancelled"}
         if path.startswith("/v1/fine-tunes/"):
-            return {**self.shapes.get(self.state, self.shapes["running"]), "status": self.state}
+            return {**self.shapes.get(self.state, self.shapes["running"]), "status": self.state, **self.told}
         if path == "/v1/chat/completions" and self.served:
             return {"choices": [{"message": {"role": "assistant", "content": "pong"}}], "model": body["model"]}
         raise SaidError(404, {"error": {"message": "Unable to access model"}})

@@ -72,8 +72,10 @@ def test_together_from_the_edition_to_the_candidate(together, small, shop):
     together.state = "a_state_of_tomorrow"
     assert advance(shop, job.id).state == "running"
     together.state = "completed"
+    together.told = {"total_price": 1_500_000_000, "token_count": 850_000}
     job = advance(shop, job.id)
     assert job.state == "succeeded"
+    assert (job.trained_tokens, job.cost) == (850_000, 1.5)
     assert job.candidate == {"model": "mynamespace/meta-llama/Llama-2-7b-hf-32162631", "provider": "together"}
 
 

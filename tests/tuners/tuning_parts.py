@@ -29,16 +29,6 @@ def write_edition(home, train, heldout=(), name="e1"):
     return read_edition(home, name)
 
 
-class Clock:
-    """A clock that is put on by hand, milliseconds since 1970."""
-
-    def __init__(self):
-        self.at = 1_764_000_000_000
-
-    def __call__(self):
-        return self.at
-
-
 def begin(shop, settings, tuner="openai", edition="small", hours=24, **more):
     return open_job(shop.store, tuner, edition, settings, shop.now(), shop.now() + hours * HOUR, **more)[0]
 

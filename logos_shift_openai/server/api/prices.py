@@ -22,13 +22,15 @@ _Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^
 class ModelPrice(msgspec.Struct, forbid_unknown_fields=True):
     """The price of the models that a name or a pattern (`*`, `?`) fits, in US dollars for a million tokens.
 
-    `cached` is of the tokens in that came from a cache; null: as `input`.
+    `cached` is of the tokens in that came from a cache; null: as `input`;
+    `training` of those that the model is trained on.
     """
 
     model: _Pattern
     input: _Dollars
     output: _Dollars
     cached: _Dollars | None = None
+    training: _Dollars | None = None
 
 
 class PricesAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,7 +70,7 @@ async def list_all(ask: Ask) -> Answer:
         models = {(model, provider) for _, model, provider in latest_models(connection)}
         seen = []
         for model, provider in sorted(models, key=lambda one: (one[0], one[1] or "")):
-            sent, written, cached = known.price(model, provider, now) or (None, None, None)
+            sent, written, cached, _ = known.price(model, provider, now) or (None, None, None, None)
             seen.append(SeenPrice(model, provider, sent, written, cached, known.has_own(model)))
         return to_json(PriceList(own, seen))
 
@@ -78,7 +80,7 @@ async def list_all(ask: Ask) -> Answer:
 async def put_all(ask: Ask) -> Answer:
     """Put others in the place of the user's own."""
     asked = await ask.read_json(PricesAsked)
-    table = {one.model: Price(one.input, one.output, one.cached) for one in asked.prices}
+    table = {one.model: Price(one.input, one.output, one.cached, one.training) for one in asked.prices}
     await ask.service.write(lambda connection: keep_prices(connection, table))
     return await list_all(ask)
 

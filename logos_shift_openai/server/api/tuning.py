@@ -45,7 +45,10 @@ class StartTuning(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Tuning(msgspec.Struct):
-    """A tuning job. `next_step` says what to do, where anything is; times are milliseconds since 1970."""
+    """A tuning job. `next_step` says what to do, where anything is; times are milliseconds since 1970.
+
+    `cost` is in dollars, by what the provider told; null where nobody can say.
+    """
 
     id: str
     tuner: str
@@ -60,6 +63,8 @@ class Tuning(msgspec.Struct):
     next_step: str
     candidate: dict[str, Any] | None
     points: list[dict[str, float]]
+    trained_tokens: int | None
+    cost: float | None
     created: int
     updated: int
     deadline: int

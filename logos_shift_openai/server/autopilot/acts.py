@@ -17,6 +17,7 @@ from sqlalchemy import select
 from logos_shift_openai.core.autopilot import State, Step
 from logos_shift_openai.core.autopilot_policy import FREE
 from logos_shift_openai.core.config import NO_PROMPT
+from logos_shift_openai.core.prices import MILLION
 from logos_shift_openai.core.rollout_by_hand import RolloutError
 from logos_shift_openai.core.rollout_state import ENDED
 from logos_shift_openai.core.strict import ConfigError
@@ -29,7 +30,7 @@ from logos_shift_openai.server.experiments import ExperimentError, Plan, change_
 from logos_shift_openai.server.rollout_guard import refuse_under_way
 from logos_shift_openai.server.rollouts import begin_rollout, config_of, find_rollout
 from logos_shift_openai.server.store.schema import tuning_jobs
-from logos_shift_openai.server.tuners.jobs import find_job, open_job
+from logos_shift_openai.server.tuners.jobs import NoJobError, find_job, open_job
 from logos_shift_openai.server.tuners.machine import check
 from logos_shift_openai.server.tuners.protocol import Settings
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from logos_shift_openai.core.config import Config, Experiment
     from logos_shift_openai.server.evaluation.running import Bench
     from logos_shift_openai.server.experiments import Document
+    from logos_shift_openai.server.tuners.jobs import TuningJob
     from logos_shift_openai.server.tuners.machine import Workshop
 
     from .keeping import Autopilot, Spent
@@ -75,8 +77,9 @@ class Done:
         said: In words.
         kind: Of the event; None where nobody need hear of it.
         data: Figures of it.
-        cost: Dollars that it cost, or is estimated to.
+        cost: Dollars that it cost, or is estimated to; what was booked too much comes back.
         jobs: Tuning jobs that it began.
+        of: The time whose month it counts for; None for now.
     """
 
     state: State
@@ -85,6 +88,7 @@ class Done:
     data: Mapping[str, Any] | None = None
     cost: float = 0.0
     jobs: int = 0
+    of: int | None = None
 
 
 class BlockedError(Exception):
@@ -111,8 +115,9 @@ def booked(one: Autopilot, done: Done, now: int) -> Spent | None:
     """Give what the months have cost after a step; None where it cost nothing."""
     if not done.cost and not done.jobs:
         return None
-    jobs, money = one.spent.get(month_of(now), [0, 0.0])
-    return {**one.spent, month_of(now): [jobs + done.jobs, money + done.cost]}
+    month = month_of(now if done.of is None else done.of)
+    jobs, money = one.spent.get(month, [0, 0.0])
+    return {**one.spent, month: [jobs + done.jobs, round(max(0.0, money + done.cost), 9)]}
 
 
 def _begin(_cockpit: Cockpit, one: Autopilot, step: Step, _facts: Facts, now: int) -> Done:
@@ -153,7 +158,8 @@ def _tune(cockpit: Cockpit, one: Autopilot, step: Step, facts: Facts, now: int) 
     estimate = facts.estimate if facts.estimate is not None else 0.0
     cost = 0.0 if policy.tuner in FREE and policy.price is None else estimate
     said = f"the tuning job {there} is asked for: {step.why}"
-    return Done(one.state.at("tuning", now, job=there), said, "tuning", {"job": there, "estimate": cost}, cost, 1)
+    state = one.state.at("tuning", now, job=there, estimate=cost)
+    return Done(state, said, "tuning", {"job": there, "estimate": cost}, cost, 1)
 
 
 def _follow(cockpit: Cockpit, one: Autopilot, step: Step, _facts: Facts, now: int) -> Done:
@@ -161,8 +167,11 @@ def _follow(cockpit: Cockpit, one: Autopilot, step: Step, _facts: Facts, now: in
         with cockpit.shop.store.reading() as connection:
             job = find_job(connection, one.state.job or "")
         candidate = dict(job.candidate or {})
-        data = {"job": job.id, "candidate": candidate}
-        return Done(one.state.at("tuned", now, candidate=candidate), step.why, "tuned", data)
+        cost, more = _bill(one, job)
+        data = {"job": job.id, "candidate": candidate, "cost": cost, "trained_tokens": job.trained_tokens}
+        said = step.why if cost is None else f"{step.why}; it cost ${cost:.2f}"
+        state = one.state.at("tuned", now, candidate=candidate, bill=cost)
+        return Done(state, said, "tuned", data, more, of=one.state.since)
     about = {"evaluation": one.state.evaluation}
     return Done(one.state.at("evaluated", now), step.why, "passed", about, _asking_cost(cockpit, one))
 
@@ -194,8 +203,21 @@ def _roll_out(cockpit: Cockpit, one: Autopilot, step: Step, facts: Facts, now: i
 
 
 def _end(cockpit: Cockpit, one: Autopilot, step: Step, _facts: Facts, now: int) -> Done:
+    if one.state.phase == "tuning":
+        more = 0.0
+        with cockpit.shop.store.reading() as connection, suppress(NoJobError):
+            more = _bill(one, find_job(connection, one.state.job or ""))[1]
+        return replace(_ended(one, step, now), cost=more, of=one.state.since)
     cost = _asking_cost(cockpit, one) if one.state.phase == "evaluating" else 0.0
     return replace(_ended(one, step, now), cost=cost)
+
+
+def _bill(one: Autopilot, job: TuningJob) -> tuple[float | None, float]:
+    """Give what a training has cost by what its provider told, and what that is more than was booked for it."""
+    cost = job.cost
+    if cost is None and job.trained_tokens is not None and one.policy.price is not None:
+        cost = job.trained_tokens * one.policy.price / MILLION
+    return cost, 0.0 if cost is None else cost - one.state.estimate
 
 
 def _ended(one: Autopilot, step: Step, now: int) -> Done:

@@ -2,7 +2,8 @@
 
 A name is resolved once, every address it has is looked at, and the very address that was looked at is connected to; so
 a name that answers differently the second time leads nowhere. What the connection is used for may take so many seconds
-in all, however slowly the other side speaks. How long a name takes to resolve is the resolver's to bound.
+in all, however slowly the other side speaks. The system's resolver cannot be told a limit, so it is asked in a thread
+that is left alone when the time is over; as many as hang at once are bounded.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+RESOLVE_SECONDS: Final = 5.0
 CONNECT_SECONDS: Final = 5.0
 ALL_SECONDS: Final = 15.0
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
@@ -23,6 +25,8 @@ _SPECIAL: Final = tuple(
     f"is_{name}" for name in ["private", "loopback", "link_local", "multicast", "reserved", "unspecified", "site_local"]
 )
 _IPV4_BITS: Final = 0xFFFFFFFF
+_MOST_RESOLVING: Final = 8
+_resolving: Final = threading.BoundedSemaphore(_MOST_RESOLVING)
 
 
 class UndeliveredError(Exception):
@@ -51,10 +55,7 @@ def dial(host: str, port: int, *, private: bool) -> socket.socket:
     Raises:
         UndeliveredError: there is no such host, an address of it may not be connected to, or none answers.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise UndeliveredError(f"{host} has no address") from None
+    found = resolve(host, port)
     for _, _, _, _, address in found:
         if not private and not is_public(str(address[0])):
             raise UndeliveredError(f"{host} is a private address, which this channel may not use")
@@ -68,6 +69,35 @@ def dial(host: str, port: int, *, private: bool) -> socket.socket:
         else:
             return connection
     raise UndeliveredError(f"{host} cannot be reached")
+
+
+def resolve(host: str, port: int, seconds: float = RESOLVE_SECONDS) -> list[Any]:
+    """Find the addresses of a host, as `socket.getaddrinfo` gives them, in so many seconds.
+
+    Raises:
+        UndeliveredError: it has none, or they were not found in time.
+    """
+    found: list[Any] = []
+    failed: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            failed.append(error)
+        finally:
+            _resolving.release()
+
+    if not _resolving.acquire(blocking=False):
+        raise UndeliveredError(f"{host} was not looked up: earlier look-ups hang")
+    asking = threading.Thread(target=ask, name="logos-shift-resolve", daemon=True)
+    asking.start()
+    asking.join(seconds)
+    if asking.is_alive():
+        raise UndeliveredError(f"the address of {host} was not found in {seconds:g} seconds")
+    if failed or not found:
+        raise UndeliveredError(f"{host} has no address")
+    return found
 
 
 def is_public(text: str) -> bool:

@@ -126,6 +126,21 @@ def settle_failed(connection: Connection, due: Due, fault: str, again: int | Non
     connection.execute(update(deliveries).where(_mine(due)).values(**values))
 
 
+def retry_given_up(connection: Connection, notification: str | None, now: int) -> int:
+    """Let what was given up be told after all, from the first try on; return how many deliveries that are.
+
+    Args:
+        connection: A writer's connection.
+        notification: The event; None for all.
+        now: Milliseconds since 1970.
+    """
+    mine = deliveries.c.state == "given_up"
+    if notification is not None:
+        mine &= deliveries.c.notification == notification
+    again = update(deliveries).where(mine).values(state="waiting", tries=0, due=now, claimed=0)
+    return connection.execute(again).rowcount
+
+
 def postpone(connection: Connection, channel: str, until: int) -> None:
     """Let all that waits for a channel wait until it is tried again."""
     later = (deliveries.c.channel == channel) & (deliveries.c.state == "waiting") & (deliveries.c.due < until)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0014"
+REVISION: Final = "0015"
 """The last migration; a store that stands at it has the tables below."""
 
 ID_LENGTH: Final = 512
@@ -244,6 +244,8 @@ tuning_jobs: Final = Table(
     Column("updated", BigInteger, nullable=False),
     Column("due", BigInteger, nullable=False),
     Column("deadline", BigInteger, nullable=False),
+    Column("trained_tokens", BigInteger),
+    Column("cost", Float),  # dollars; null where nobody could tell
 )
 Index("tuning_jobs_due", tuning_jobs.c.state, tuning_jobs.c.due)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from .bills import money_in
 from .edition import Edition, examples, problems_of
 from .protocol import AwayError, Candidate, Handle, Progress, Settings, Task
 from .rest import ExistsError, NotThereError, Rest
@@ -91,7 +92,8 @@ class FireworksTuner:
             said = str(status["message"])
         model = _model_of(job) or handle["output"]
         fraction = min(1.0, percent / 100) if isinstance(percent, (int, float)) else None
-        return Progress(phase, said, fraction, model=model if phase == "succeeded" else None)
+        found = model if phase == "succeeded" else None
+        return Progress(phase, said, fraction, model=found, cost=money_in(job, "estimatedCost"))
 
     def cancel(self, handle: Handle) -> None:
         """Cancel the job, if it goes on."""

@@ -52,6 +52,8 @@ class TuningJob:
         points: Of the loss curves, by step.
         due: When to look next, milliseconds since 1970; as all times here.
         deadline: When it should have ended.
+        trained_tokens: On how many it was trained; None where its provider has not told.
+        cost: Dollars that it cost by what its provider told; None where nobody can say.
     """
 
     id: str
@@ -73,6 +75,8 @@ class TuningJob:
     updated: int
     due: int
     deadline: int
+    trained_tokens: int | None = None
+    cost: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Write it for people and programs; the handle stays inside."""
@@ -88,6 +92,8 @@ class TuningJob:
             "next_step": self.next_step,
             "candidate": None if self.candidate is None else dict(self.candidate),
             "points": [dict(one) for one in self.points],
+            "trained_tokens": self.trained_tokens,
+            "cost": self.cost,
             "created": self.created,
             "updated": self.updated,
             "deadline": self.deadline,

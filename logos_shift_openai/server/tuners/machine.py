@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logos_shift_openai.server.holding import BusyError, held
 
+from .bills import bill_of
 from .edition import Edition, EditionError, edition_of
 from .jobs import OPEN, STUCK, TuningJob, find_job, save
 from .problems import without_keys
@@ -183,6 +184,8 @@ def _look(shop: Workshop, job: TuningJob, tuner: Tuner) -> TuningJob:
     values: dict[str, Any] = {"said": found.said, "points": points, "attempts": 0}
     if found.fraction is not None:
         values["fraction"] = found.fraction
+    with shop.store.reading() as connection:
+        values |= bill_of(connection, job.settings.model, found)
     if found.phase == "succeeded":
         handle = {**job.handle, "model": found.model, "since": shop.now()}
         job = _keep(shop, job, state="deploying", handle=handle, due=shop.now(), **values | {"fraction": 1.0})

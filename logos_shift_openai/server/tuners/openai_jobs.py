@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import openai
 
+from .bills import whole_in
 from .edition import Edition, problems_of
 from .openai_errors import gone, said_by, translated
 from .protocol import Candidate, Handle, NotServedError, Progress, Settings, Task, UnsureError
@@ -88,12 +89,14 @@ class OpenAITuner:
         if points and points[-1].get("total_steps"):
             fraction = min(1.0, points[-1]["step"] / points[-1]["total_steps"])
         said = job.error.message if job.error is not None and job.error.message else str(job.status)
+        tokens = whole_in({"trained_tokens": job.trained_tokens}, "trained_tokens")
         if job.status == "succeeded":
             if not job.fine_tuned_model:
-                return Progress("failed", "the job succeeded without naming a model", points=points)
-            return Progress("succeeded", said, 1.0, points, job.fine_tuned_model)
+                said = "the job succeeded without naming a model"
+                return Progress("failed", said, points=points, trained_tokens=tokens)
+            return Progress("succeeded", said, 1.0, points, job.fine_tuned_model, tokens)
         phase: Any = job.status if job.status in _FINAL else "running"
-        return Progress(phase, said, fraction, points)
+        return Progress(phase, said, fraction, points, trained_tokens=tokens)
 
     def cancel(self, handle: Handle) -> None:
         """Cancel the job, if it goes on."""

@@ -88,6 +88,8 @@ class Progress:
         fraction: Part done in [0, 1], None where nobody says.
         points: Of the loss curves: numbers by name, `step` among them.
         model: What came of it.
+        trained_tokens: On how many it was trained, all passes counted; None where nobody says.
+        cost: Dollars that the provider says it costs; None where it does not.
     """
 
     phase: Phase
@@ -95,6 +97,8 @@ class Progress:
     fraction: float | None = None
     points: tuple[Mapping[str, float], ...] = ()
     model: str | None = None
+    trained_tokens: int | None = None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ training file is ours, whose name holds it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from .bills import nanodollars_in, whole_in
 from .edition import Edition, problems_of
 from .protocol import AwayError, Candidate, Handle, NotServedError, Progress, RefusedError, Settings, Task
 from .rest import NotThereError, Rest
@@ -82,8 +84,9 @@ class TogetherTuner:
         phase = _ENDED.get(said, "running")
         model = job.get("model_output_name")
         points = self._points(path)
+        bill = Progress("running", trained_tokens=whole_in(job, "token_count"), cost=nanodollars_in(job, "total_price"))
         if phase == "succeeded" and not isinstance(model, str):
-            return Progress("failed", "the job completed without naming a model", points=points)
+            return replace(bill, phase="failed", said="the job completed without naming a model", points=points)
         if phase == "failed":
             said = _last_message(job) or said
         fraction = None
@@ -91,7 +94,7 @@ class TogetherTuner:
         if isinstance(epochs, int) and isinstance(done, int) and epochs > 0:
             fraction = min(1.0, done / epochs)
         found = model if phase == "succeeded" else None
-        return Progress(phase, said, 1.0 if found else fraction, points, found)
+        return replace(bill, phase=phase, said=said, fraction=1.0 if found else fraction, points=points, model=found)
 
     def cancel(self, handle: Handle) -> None:
         """Cancel the job, if it goes on."""
