@@ -18,7 +18,7 @@ from logos_shift_openai.server import zstd
 from .schema import dictionaries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 LEVEL: Final = 3
 ZSTD: Final = "zstd"
@@ -66,8 +66,8 @@ class Codec:
         """Compress a short text of this dataset; without a dictionary it stays as it is."""
         return self.pack(dataset, data) if self._newest.get(dataset) else data
 
-    def unpack_rest(self, connection: Connection, data: bytes) -> bytes:
-        """Give a short text back, which is JSON, or was before it was packed.
+    def unpack_rest(self, connection: Connection | None, data: bytes) -> bytes:
+        """Give a short text back, which is JSON, or was before it was packed; see `unpack` for the connection.
 
         Raises:
             ValueError: its dictionary is gone.
@@ -78,8 +78,19 @@ class Codec:
         """Give the number of the newest dictionary of a dataset that is known of."""
         return self._newest.get(dataset)
 
-    def unpack(self, connection: Connection, codec: str, data: bytes) -> bytes:
+    def learn(self, connection: Connection, packed: Iterable[bytes]) -> None:
+        """Learn of the dictionaries of bodies or short texts, so that each can be unpacked without a connection."""
+        frames = (data for data in packed if data[:1] != b"{")
+        for number in {zstd.get_frame_info(data).dictionary_id for data in frames} - {_NONE}:
+            self._dictionary(connection, number)
+
+    def unpack(self, connection: Connection | None, codec: str, data: bytes) -> bytes:
         """Give a body back.
+
+        Args:
+            connection: Where dictionaries that are not known yet are read; None after `learn`.
+            codec: How it was packed.
+            data: The packed body.
 
         Raises:
             ValueError: it was packed in a way that is not known here, or its dictionary is gone.
@@ -97,10 +108,11 @@ class Codec:
             raise zstd.ZstdError("a packed body is cut off, or something stands behind it")
         return unpacked
 
-    def _dictionary(self, connection: Connection, number: int) -> None:
+    def _dictionary(self, connection: Connection | None, number: int) -> None:
         if number in self._known:
             return
-        data = connection.scalar(select(dictionaries.c.data).where(dictionaries.c.id == number))
+        found = select(dictionaries.c.data).where(dictionaries.c.id == number)
+        data = None if connection is None else connection.scalar(found)
         if data is None:
             raise ValueError(f"the dictionary {number}, which a body was packed with, is not in the store")
         self._known[number] = zstd.ZstdDict(data)
