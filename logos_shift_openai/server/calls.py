@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, or_, select
 
 from .feedback import SUCCESS_FROM, Score, feedback_about, scores
 from .prices import Prices, read_prices
+from .store.columns import end_of
 from .store.database import store_of
 from .store.rows import NO_BODIES, Row, bodies_of, head_of
 from .store.schema import call_bodies, calls
@@ -72,7 +73,8 @@ def find_call(connection: Connection, call_id: str) -> Row | None:
         connection: A reader's connection.
         call_id: Our id, or the provider's own (the latest call that has it).
     """
-    named = or_(calls.c.id == call_id, calls.c.provider_id == call_id)
+    theirs = and_(end_of(calls.c.provider_id) == call_id, calls.c.provider_id == call_id)
+    named = or_(calls.c.id == call_id, theirs)
     query = (
         select(calls, *(column for column in call_bodies.c if column.name != "call_id"))
         .outerjoin_from(calls, call_bodies, call_bodies.c.call_id == calls.c.id)

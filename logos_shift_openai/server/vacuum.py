@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .store.database import Store
 
 _PART: Final = 300
+_LEAST: Final = 4  # bytes that must be won: so much smaller is all that was once packed, and not worth a write
 
 
 @dataclass(slots=True)
@@ -73,12 +74,12 @@ def _repack_part(store: Store, last: str, done: Repacked) -> tuple[str, int]:
         smaller, heads = [], []
         for row in rows:
             rest = store.codec.pack_rest(row.dataset, store.codec.unpack_rest(connection, row.rest))
-            if len(rest) < len(row.rest):
+            if len(rest) < len(row.rest) - _LEAST:
                 heads.append({"of": row.id, "packed": rest})
             if row.data is None:
                 continue
             packed = store.codec.pack(row.dataset, store.codec.unpack(connection, row.codec, row.data))
-            if len(packed) < len(row.data):
+            if len(packed) < len(row.data) - _LEAST:
                 smaller.append({"of": row.id, "packed": packed, "before": len(row.data)})
     if heads:
         change = update(calls).where(calls.c.id == bindparam("of")).values(rest=bindparam("packed"))

@@ -94,8 +94,8 @@ def some(store: Store, choice: Choice, ids: Iterable[str]) -> Iterator[Source]:
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]
         with store.reading() as connection:
-            rows = connection.execute(_query(choice).where(calls.c.id.in_(part))).all()
-            said = _corrections(connection, min(part), max(part)) if rows else {}
+            rows = connection.execute(_query(choice).where(calls.c.id.in_(part)).order_by(calls.c.id)).all()
+            said = _corrections(connection, rows[0][0], rows[-1][0]) if rows else {}
             tell = bool(choice.metadata)
             found = {row[0]: _source(connection, row, {}, said.get(row[0]), tell=tell) for row in rows}
         yield from (found[name] for name in part if name in found)

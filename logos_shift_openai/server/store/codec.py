@@ -1,7 +1,9 @@
 """Pack bodies with zstd and the newest dictionary of their dataset, and unpack whatever was ever packed.
 
-A frame of zstd names its dictionary by number, so a body needs nothing beside it. Dictionaries that another
-process trains are seen within a minute.
+A frame of zstd names its dictionary by number, so a body needs nothing beside it. It is kept without the four bytes
+that all frames begin with. Older ones have them, and none is taken for another: a bit of a frame's descriptor is
+always 0 (RFC 8878, section 3.1.1.1.1.4), and is 1 in the first of those bytes and in the `{` of a text not packed.
+Dictionaries that another process trains are seen within a minute.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ LEVEL: Final = 3
 ZSTD: Final = "zstd"
 _REFRESH_SECONDS: Final = 60.0
 _NONE: Final = 0
+_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
 class Codec:
@@ -60,7 +63,7 @@ class Codec:
     def pack(self, dataset: str, data: bytes) -> bytes:
         """Compress a body of this dataset; `refresh` says with which dictionary."""
         compressor = self._compressor(self._newest.get(dataset, _NONE))
-        return compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
+        return compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)[len(_MAGIC) :]
 
     def pack_rest(self, dataset: str, data: bytes) -> bytes:
         """Compress a short text of this dataset; without a dictionary it stays as it is."""
@@ -81,7 +84,7 @@ class Codec:
     def learn(self, connection: Connection, packed: Iterable[bytes]) -> None:
         """Learn of the dictionaries of bodies or short texts, so that each can be unpacked without a connection."""
         frames = (data for data in packed if data[:1] != b"{")
-        for number in {zstd.get_frame_info(data).dictionary_id for data in frames} - {_NONE}:
+        for number in {zstd.get_frame_info(_whole(data)).dictionary_id for data in frames} - {_NONE}:
             self._dictionary(connection, number)
 
     def unpack(self, connection: Connection | None, codec: str, data: bytes) -> bytes:
@@ -99,6 +102,7 @@ class Codec:
             return zlib.decompress(data)
         if codec != ZSTD:
             raise ValueError(f"a body packed with {codec!r}, which is not known here")
+        data = _whole(data)
         number = zstd.get_frame_info(data).dictionary_id
         if number != _NONE:
             self._dictionary(connection, number)
@@ -124,3 +128,7 @@ class Codec:
             # Digested: prepared once, not for each body.
             ready[number] = zstd.ZstdCompressor(LEVEL, zstd_dict=dictionary and dictionary.as_digested_dict)
         return ready[number]
+
+
+def _whole(data: bytes) -> bytes:
+    return data if data[:1] == _MAGIC[:1] else _MAGIC + data
