@@ -67,6 +67,8 @@ class IdType(TypeDecorator[str]):
     @staticmethod
     def in_json(value: str) -> str:
         """Write a value as PostgreSQL reads it from a JSON text."""
+        if len(value) == _UUID_LENGTH and _UUID(value):
+            return rf"\x{value.replace('-', '')}"
         return rf"\x{pack_id(value).hex()}"
 
 
