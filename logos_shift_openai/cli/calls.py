@@ -140,7 +140,8 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Show the last calls and each new one as it comes, until Ctrl-C."""
-    from logos_shift_openai.server.calls import Filters, calls_since, latest, list_calls  # noqa: PLC0415
+    from logos_shift_openai.server.calls import Filters, list_calls  # noqa: PLC0415
+    from logos_shift_openai.server.following import calls_since, latest  # noqa: PLC0415
 
     ctx.obj.home.mkdir(parents=True, exist_ok=True)
     with opened(ctx.obj) as store:

@@ -1,4 +1,4 @@
-"""Read calls back: a list by filters, one with everything about it, and those that came in since.
+"""Read calls back: a list by filters, and one with everything about it.
 
 What is given back has the names of wire format 1, with the tokens, the model that answered and the score that
 counts beside them.
@@ -6,13 +6,14 @@ counts beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, or_, select
 
 from .feedback import SUCCESS_FROM, Score, feedback_about, scores
 from .prices import Prices, read_prices
+from .store.columns import end_of
 from .store.database import store_of
 from .store.rows import NO_BODIES, Row, bodies_of, head_of
 from .store.schema import call_bodies, calls
@@ -47,14 +48,6 @@ class Filters:
     before: tuple[int, str] | None = None
 
 
-@dataclass(slots=True)
-class Cursor:
-    """How far a reader has come: all received before `received`, and of that millisecond those in `ids`."""
-
-    received: int = -1
-    ids: set[str] = field(default_factory=set)
-
-
 def list_calls(connection: Connection, filters: Filters) -> list[Row]:
     """List the heads of calls, latest first, each with the `feedback` that counts for it."""
     query = select(calls).where(*conditions(filters)).order_by(calls.c.at.desc(), calls.c.id.desc())
@@ -80,7 +73,8 @@ def find_call(connection: Connection, call_id: str) -> Row | None:
         connection: A reader's connection.
         call_id: Our id, or the provider's own (the latest call that has it).
     """
-    named = or_(calls.c.id == call_id, calls.c.provider_id == call_id)
+    theirs = and_(end_of(calls.c.provider_id) == call_id, calls.c.provider_id == call_id)
+    named = or_(calls.c.id == call_id, theirs)
     query = (
         select(calls, *(column for column in call_bodies.c if column.name != "call_id"))
         .outerjoin_from(calls, call_bodies, call_bodies.c.call_id == calls.c.id)
@@ -109,25 +103,6 @@ def cost_of(prices: Prices, head: Row) -> float | None:
     model = head["served_model"] or head["requested_model"]
     answered = prices.cost(model, head["served_provider"], head["at"], tokens)
     return prices.cost_of_both(answered, head.get("gate"), head["at"])
-
-
-def calls_since(connection: Connection, cursor: Cursor) -> list[Row]:
-    """List the heads of calls that came in after the cursor, in that order, and move it on."""
-    query = select(calls).where(calls.c.received >= cursor.received).order_by(calls.c.received, calls.c.at, calls.c.id)
-    fresh = [row for row in connection.execute(query).mappings() if row["id"] not in cursor.ids]
-    if fresh:
-        latest = fresh[-1]["received"]
-        if latest != cursor.received:
-            cursor.received, cursor.ids = latest, set()
-        cursor.ids.update(row["id"] for row in fresh if row["received"] == latest)
-    return [{**_head(connection, row), "feedback": None} for row in fresh]
-
-
-def latest(connection: Connection) -> Cursor:
-    """Give a cursor behind everything that is there."""
-    last = connection.scalar(select(func.max(calls.c.received)))
-    ids = connection.scalars(select(calls.c.id).where(calls.c.received == last))
-    return Cursor(received=-1 if last is None else last, ids=set(ids))
 
 
 def conditions(filters: Filters) -> list[ColumnElement[bool]]:

@@ -2,7 +2,8 @@
 
 Calls are read in the order of their ids, a part at a time, each part in a transaction of its own and beginning after
 the last id of the one before; so a pooler may stand in between, nobody holds a snapshot for long, and a body is never
-parsed: it is put into its line as it lies in the store. Calls that come in meanwhile may be in it or not.
+parsed: it is put into its line as it lies in the store. The next part is read while one is written. Calls that come in
+meanwhile may be in it or not.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from sqlalchemy import ARRAY, Connection, bindparam, func, select
 
-from .store.database import store_of
+from .store.ahead import ahead
+from .store.codec import ZSTD
 from .store.rows import LEFT_BEHIND, NO_BODIES, bodies_of, feedback_of, head_of
 from .store.schema import Id, call_bodies, calls, feedback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
+
+    from sqlalchemy import Select
 
     from .store.database import Store
-
-    _Body = tuple[str, bytes | None, str | None]
 
 _PART: Final = 1_000
 _NAMES: Final = 500
@@ -61,7 +63,9 @@ class Tally:
         self.left_out[why] = self.left_out.get(why, 0) + 1
 
 
-def export_calls(store: Store, wanted: Wanted | None = None, tally: Tally | None = None) -> Iterator[bytes]:
+def export_calls(
+    store: Store, wanted: Wanted | None = None, tally: Tally | None = None
+) -> Generator[bytes, None, None]:
     r"""Give calls as lines of JSON, each with its `\n`, by their ids.
 
     A line has the names of wire format 1, `score` (the one that counts, or null) and `said`, the feedback about the
@@ -83,30 +87,49 @@ def export_calls(store: Store, wanted: Wanted | None = None, tally: Tally | None
         query = query.where(calls.c.at >= wanted.since)
     if wanted.rated:
         query = query.where(calls.c.score.is_not(None))
+    for part in ahead(store, _parts(store, query)):
+        yield from _lines(store, part, tally)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Calls, with what is kept of each elsewhere: all that is needed of the database to write them.
+
+    Args:
+        bodies: Codec and packed body, by the id of the call.
+        said: Feedback, by the name that it gives the call.
+    """
+
+    rows: list[dict[str, Any]]
+    bodies: dict[str, tuple[str, bytes]]
+    said: dict[str, list[dict[str, Any]]]
+
+
+def _parts(store: Store, query: Select[Any]) -> Generator[_Part, None, None]:
     last = ""
     while True:
         with store.reading() as connection:
-            rows = [dict(zip(_COLUMNS, row, strict=True)) for row in connection.execute(query.where(calls.c.id > last))]
-            lines = list(_lines(connection, rows, tally)) if rows else []
-        yield from lines
+            found = connection.execute(query.where(calls.c.id > last))
+            rows = [dict(zip(_COLUMNS, row, strict=True)) for row in found]
+            if not rows:
+                return
+            part = _Part(rows, _bodies(connection, store, rows[0]["id"], rows[-1]["id"]), _said(connection, rows))
+            frames = [data for codec, data in part.bodies.values() if codec == ZSTD]
+            store.codec.learn(connection, [*frames, *(row["rest"] for row in rows)])
+        yield part
         if len(rows) < _PART:
             return
         last = rows[-1]["id"]
 
 
-def _lines(connection: Connection, rows: list[dict[str, Any]], tally: Tally) -> Iterator[bytes]:
-    store = store_of(connection)
-    bodies = _bodies(connection, rows[0]["id"], rows[-1]["id"])
-    said = _said(connection, rows)
-    for row in rows:
-        head = head_of(row, store.codec.unpack_rest(connection, row["rest"]))
+def _lines(store: Store, part: _Part, tally: Tally) -> Iterator[bytes]:
+    codec, said = store.codec, part.said
+    for row in part.rows:
+        head = head_of(row, codec.unpack_rest(None, row["rest"]))
         names = [name for name in (row["id"], row["provider_id"]) if name in said]
         about = sorted((one for name in names for one in said[name]), key=lambda one: (one["at"], one["id"]))
-        body = bodies.get(row["id"])
-        pack = NO_BODIES
-        if body is not None:
-            codec, data, place = body
-            pack = store.codec.unpack(connection, codec, store.bodies.fetch(data, place))
+        body = part.bodies.get(row["id"])
+        pack = NO_BODIES if body is None else codec.unpack(None, *body)
         sampled = not head.pop("bodies", True) or pack.endswith(LEFT_BEHIND)
         if body is None or sampled:
             tally.note(sampled=sampled)
@@ -116,10 +139,10 @@ def _lines(connection: Connection, rows: list[dict[str, Any]], tally: Tally) -> 
         yield b"%b,%b\n" % (text[:-1], _one_line(pack)[1:])
 
 
-def _bodies(connection: Connection, first: str, last: str) -> dict[str, _Body]:
+def _bodies(connection: Connection, store: Store, first: str, last: str) -> dict[str, tuple[str, bytes]]:
     """Read the bodies of a part by the range of its ids, which both engines find by the key."""
-    between = call_bodies.c.call_id.between(first, last)
-    return {call_id: (codec, data, place) for call_id, codec, data, place in connection.execute(_BODIES.where(between))}
+    rows = connection.execute(_BODIES.where(call_bodies.c.call_id.between(first, last)))
+    return {call_id: (codec, store.bodies.fetch(data, place)) for call_id, codec, data, place in rows}
 
 
 def _said(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -21,6 +21,7 @@ from logos_shift_openai.core.records import RecordError
 from .drawn import Drawn
 from .keeping import Keeping
 from .shadows import keep_shadows
+from .store.columns import pack_id, unpack_id
 from .store.database import StoreConflictError, store_of
 from .store.evidence import Deltas, calls_locked, rescore
 from .store.hot_insert import insert_new
@@ -216,8 +217,9 @@ def _names_with_feedback(connection: Connection, names: list[str]) -> list[str]:
     found: list[str] = []
     try:
         if connection.dialect.name == "postgresql":
-            cursor.execute(f"SELECT call_id FROM feedback WHERE call_id = ANY(%s) AND {scored}", (names,))  # noqa: S608 - no values in it
-            return [name for (name,) in cursor.fetchall()]
+            packed = [pack_id(name) for name in names]
+            cursor.execute(f"SELECT call_id FROM feedback WHERE call_id = ANY(%s) AND {scored}", (packed,))  # noqa: S608 - no values in it
+            return [unpack_id(name) for (name,) in cursor.fetchall()]
         cursor.execute(
             "SELECT call_id FROM json_each(?) AS one CROSS JOIN feedback "  # noqa: S608 - no values in it
             f"WHERE feedback.call_id = one.value AND {scored}",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .store.database import Store
 
 _PART: Final = 300
+_LEAST: Final = 4  # bytes that must be won: so much smaller is all that was once packed, and not worth a write
 
 
 class _Body(NamedTuple):
@@ -82,12 +83,12 @@ def _repack_part(store: Store, last: str, done: Repacked) -> tuple[str, int]:
         smaller, heads, received = [], [], []
         for row in rows:
             rest = store.codec.pack_rest(row.dataset, store.codec.unpack_rest(connection, row.rest))
-            if len(rest) < len(row.rest):
+            if len(rest) < len(row.rest) - _LEAST:
                 heads.append({"of": row.id, "packed": rest})
             if row.data is None:
                 continue
             packed = store.codec.pack(row.dataset, store.codec.unpack(connection, row.codec, row.data))
-            if len(packed) < len(row.data) or store.keeps_objects:
+            if len(packed) < len(row.data) - _LEAST or store.keeps_objects:
                 best = min(packed, row.data, key=len) if row.codec == ZSTD else packed
                 smaller.append(_Body(row.id, row.dataset, best, len(row.data)))
                 received.append(row.received)

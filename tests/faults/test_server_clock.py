@@ -11,8 +11,8 @@ from served_faults import HOUR_MS, check_whole, ids, kept, make_batches
 from sqlalchemy import select
 
 from logos_shift_openai.core.records import CallRecord, FeedbackRecord, call_line, feedback_line
-from logos_shift_openai.server.calls import Cursor, calls_since
 from logos_shift_openai.server.fold import fold
+from logos_shift_openai.server.following import Cursor, calls_since
 from logos_shift_openai.server.ingest import ingest, ingest_within
 from logos_shift_openai.server.store import leases
 from logos_shift_openai.server.store.database import open_store

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from logos_shift_openai.server import zstd
 from logos_shift_openai.server.calls import find_call
@@ -75,6 +75,22 @@ def test_another_process_reads_what_a_dictionary_packed(target: Any, lines: Any)
     assert request_of(other, "b") == asked(3)
     other.close()
     store.close()
+
+
+def test_a_frame_is_kept_without_what_all_begin_with(any_store: Store, lines: Any, take: Any) -> None:
+    """And one that has it, as they once had, is read alike, packed with a dictionary or without."""
+    take(*(lines.call(id=f"a{n}", request=asked(n)) for n in range(FIRST_AT)))
+    train_due(any_store, NOW)
+    take(lines.call(id="b", request=asked(3)))
+    magic = b"\x28\xb5\x2f\xfd"
+    with any_store.writing() as connection:
+        for name in ("a3", "b"):
+            mine = call_bodies.c.call_id == name
+            data = connection.scalar(select(call_bodies.c.data).where(mine))
+            assert data is not None
+            assert not data.startswith(magic[:1])
+            connection.execute(update(call_bodies).where(mine).values(data=magic + data))
+    assert request_of(any_store, "a3") == request_of(any_store, "b") == asked(3)
 
 
 def test_too_few_samples_give_no_dictionary(any_store: Store, lines: Any, take: Any) -> None:

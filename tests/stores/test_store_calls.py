@@ -1,10 +1,10 @@
-"""Reading calls back: which one an id names, and following what comes in."""
+"""Reading calls back: which one an id names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logos_shift_openai.server.calls import calls_since, find_call, latest
+from logos_shift_openai.server.calls import find_call
 
 if TYPE_CHECKING:
     from logos_shift_openai.server.store.database import Store
@@ -30,28 +30,3 @@ def test_an_id_names_our_call_first_and_then_the_providers_latest(store: Store, 
     }
     assert found["a"] is not None
     assert found["a"]["children"] == ["p2"]
-
-
-def test_a_cursor_sees_each_call_once_in_the_order_of_arrival(store: Store, lines: Any, take: Any) -> None:
-    """Late calls with an early start too, and several batches of one millisecond."""
-    take(lines.call(id="old"), now=NOW)
-    with store.reading() as connection:
-        cursor = latest(connection)
-        assert calls_since(connection, cursor) == []
-    take(lines.call(id="b", at=5), lines.call(id="a", at=4), now=NOW)
-    with store.reading() as connection:
-        assert [call["id"] for call in calls_since(connection, cursor)] == ["a", "b"]
-    take(lines.call(id="late", at=1), now=NOW)
-    take(lines.call(id="next", at=2), now=NOW + 7)
-    with store.reading() as connection:
-        assert [call["id"] for call in calls_since(connection, cursor)] == ["late", "next"]
-        assert calls_since(connection, cursor) == []
-
-
-def test_an_empty_store_gives_a_cursor_that_sees_the_first_call(store: Store, lines: Any, take: Any) -> None:
-    """There is nothing to be behind of yet."""
-    with store.reading() as connection:
-        cursor = latest(connection)
-    take(lines.call(id="first"))
-    with store.reading() as connection:
-        assert [call["id"] for call in calls_since(connection, cursor)] == ["first"]

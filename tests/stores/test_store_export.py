@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete
+import pytest
+from sqlalchemy import delete, update
 
 from logos_shift_openai.server import export
 from logos_shift_openai.server.calls import find_call
@@ -16,8 +18,6 @@ from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.store.schema import call_bodies, calls
 
 if TYPE_CHECKING:
-    import pytest
-
     from logos_shift_openai.server.store.database import Store
 
 NOW = 1_764_000_000_000
@@ -127,10 +127,29 @@ def test_memory_does_not_grow_with_the_store(any_store: Store, lines: Any, monke
 def test_calls_that_come_meanwhile_do_no_harm(any_store: Store, lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor do those that go: a part begins after the last id of the one before."""
     monkeypatch.setattr(export, "_PART", 2)
-    ingest(any_store, [lines.call(id=name) for name in "bdfh"], NOW)
+    ingest(any_store, [lines.call(id=name) for name in "bdfhkmrs"], NOW)
     given = export_calls(any_store)
-    first = next(given)
-    ingest(any_store, [lines.call(id=name) for name in "ag"], NOW)
+    first = [next(given) for _ in range(3)]  # the second part is in hand, and the third on its way
+    ingest(any_store, [lines.call(id=name) for name in "aq"], NOW)
     with any_store.writing() as connection:
-        connection.execute(delete(calls).where(calls.c.id == "d"))
-    assert [json.loads(line)["id"] for line in (first, *given)] == ["b", "d", "f", "g", "h"]
+        connection.execute(delete(calls).where(calls.c.id.in_(["d", "h"])))
+    assert [json.loads(line)["id"] for line in (*first, *given)] == list("bdfhkmqrs")
+
+
+def test_an_export_that_nobody_reads_on_leaves_nothing_behind(
+    any_store: Store, lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its thread nor its connection; and a fault of a later part comes after the lines before it."""
+    monkeypatch.setattr(export, "_PART", 2)
+    ingest(any_store, [lines.call(id=name) for name in "bdfhk"], NOW)
+    before = threading.active_count()
+    given = export_calls(any_store)
+    next(given)
+    given.close()
+    assert threading.active_count() == before
+    with any_store.writing() as connection:
+        connection.execute(update(call_bodies).where(call_bodies.c.call_id == "k").values(codec="lz4"))
+    seen = []
+    with pytest.raises(ValueError, match="lz4"):
+        seen.extend(json.loads(line)["id"] for line in export_calls(any_store))
+    assert threading.active_count() == before

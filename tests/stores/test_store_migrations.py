@@ -9,17 +9,24 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import Connection, create_engine, select, text
 
+from logos_shift_openai.core.ids import uuid7
+from logos_shift_openai.core.records import ENDPOINTS, CallRecord, call_line
+from logos_shift_openai.server import zstd
 from logos_shift_openai.server.calls import Filters, find_call, list_calls
 from logos_shift_openai.server.feedback import effective_scores
+from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.statistics import totals, variant_statistics
+from logos_shift_openai.server.store.columns import pack_id, unpack_id
 from logos_shift_openai.server.store.database import Store, StoreError, open_store
 from logos_shift_openai.server.store.evidence import recount, sums_by_key
 from logos_shift_openai.server.store.migrate import revision_of, upgrade
-from logos_shift_openai.server.store.schema import REVISION, calls, tables
+from logos_shift_openai.server.store.partitions import DAY_MS, day_start_id, days_of
+from logos_shift_openai.server.store.schema import REVISION, calls, shadows, tables
 from logos_shift_openai.server.store.sums import Sums
 
+NOW = 1_764_000_000_000
 V1 = Path(__file__).with_name("v1_store.sql")
 
 
@@ -154,6 +161,77 @@ def test_a_filled_store_of_the_second_version_is_upgraded(target: Path | str) ->
         assert [head["metadata"] for head in heads[:2]] == [{"a": [1]}, {}]
         assert sum(one.success.scored for one in variant_statistics(connection)) == 1_100
     store.close()
+
+
+def test_ids_and_choices_of_a_filled_store_become_smaller(postgres_url: str) -> None:
+    """Ids of every kind, in partitions and out of them, name what they named; a record that was there is not new."""
+    day = NOW // DAY_MS
+    names = [
+        uuid7(NOW, bytes(10)), uuid7(NOW + 1, b"\xff" * 10), uuid7(NOW + 9 * DAY_MS, bytes(10)), "a" * 16, "b" * 17,
+        uuid7(NOW, bytes(10)).upper(), "\u00e9" * 8, "req_1", "\\x01", "5 % of 'it'",
+    ]  # fmt: skip
+    engine = create_engine(postgres_url)
+    with engine.begin() as connection:
+        upgrade(connection, "0012")
+        start, end = (f"{day_start_id(one)[:13]}" for one in (day, day + 1))
+        for table in ("calls", "call_bodies"):
+            bounds = f"FOR VALUES FROM ('{start}') TO ('{end}')"
+            connection.exec_driver_sql(f"CREATE TABLE {table}_day_{day} PARTITION OF {table} {bounds}")
+        for number, name in enumerate(names):
+            variant = "candidate" if number % 2 else "baseline"
+            parts = {
+                "id": name, "at": NOW + number, "received": NOW, "dataset": "d", "stream": True, "complete": False,
+                "endpoint": sorted(ENDPOINTS)[number % len(ENDPOINTS)], "duration_ms": 1.5, "rest": b"{}",
+                "assigned": variant, "served": variant, "experiment": "e", "tokens_in": number,
+                "parent": names[0] if number == 2 else None, "provider_id": f"p-{number}" if number else "p" * 16,
+            }  # fmt: skip
+            _insert(connection, "calls", parts)
+            pack = b'{"request":%d,"response":null,"attempts":[],"truncated":[],"media":[]}' % number
+            _insert(connection, "call_bodies", {"call_id": name, "codec": "zstd", "data": zstd.compress(pack)})
+            said = {"id": f"f-{number}", "at": NOW, "call_id": name if number else "p" * 16, "value": number / 10}
+            _insert(connection, "feedback", said)
+        shadow = {"id": "s", "shadow_of": names[0], "at": NOW, "received": NOW, "dataset": "d", "duration_ms": 1.0}
+        _insert(connection, "shadows", shadow)
+    engine.dispose()
+    store = open_store(postgres_url)
+    with store.reading() as connection:
+        assert revision_of(connection) == REVISION
+        for number, name in enumerate(names):
+            found = find_call(connection, name)
+            assert found is not None
+            assert (found["id"], found["request"], found["tokens_in"]) == (name, number, number)
+            assert found["endpoint"] == sorted(ENDPOINTS)[number % len(ENDPOINTS)]
+            assert found["assigned"] == found["served"] == ("candidate" if number % 2 else "baseline")
+            assert [one["id"] for one in found["said"]] == [f"f-{number}"]
+            by_provider = find_call(connection, found["provider_id"])
+            assert by_provider is not None
+            assert by_provider["id"] == name
+        assert connection.scalars(select(calls.c.id).where(calls.c.parent == names[0])).all() == [names[2]]
+        assert connection.execute(select(shadows.c.id, shadows.c.shadow_of)).all() == [("s", names[0])]
+        assert day in days_of(connection, "calls") & days_of(connection, "call_bodies")
+        held = text(f"SELECT count(*) FROM calls_day_{day}")
+        assert connection.scalar(held) == 2
+        assert connection.scalar(text("SELECT pg_column_size(id) FROM calls WHERE length(id) = 16 LIMIT 1")) == 17
+        assert sum(one.calls for one in sums_by_key(connection).values()) == len(names)
+    lines = [call_line(CallRecord(id=name, at=NOW, endpoint="responses", request=b"1")) for name in (*names, "new")]
+    receipt = ingest(store, lines, NOW)
+    assert (receipt.new, receipt.seen) == (1, len(names))
+    store.close()
+
+
+def _insert(connection: Connection, table: str, parts: dict[str, Any]) -> None:
+    columns, values = ", ".join(parts), ", ".join(f":{name}" for name in parts)
+    connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), parts)
+
+
+@pytest.mark.parametrize("text", ["a", "", "x" * 16, "x" * 15, "\u00e9" * 8, "0" * 36, "A" * 36, "01" * 16])
+def test_an_id_comes_back_as_it_was(text: str) -> None:
+    """Whatever it is; and two that differ never take the same bytes."""
+    ours = uuid7(NOW, bytes(range(10)))
+    assert unpack_id(pack_id(text)) == text
+    assert unpack_id(pack_id(ours)) == ours
+    assert len(pack_id(ours)) == 16
+    assert len(pack_id(text)) != 16
 
 
 def test_an_upgrade_that_fails_leaves_the_old_store(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from logos_shift_openai.core.ids import uuid7
 from logos_shift_openai.server.calls import find_call
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.retention import Rule, enforce, rules, set_rule
+from logos_shift_openai.server.store.columns import pack_id
 from logos_shift_openai.server.store.database import Store, open_store
 from logos_shift_openai.server.store.evidence import sums_by_key
 from logos_shift_openai.server.store.partitions import days_of, make_partitions
@@ -109,7 +110,9 @@ def server(postgres_url: str) -> Iterator[Store]:
 
 def place(store: Store, call_id: str) -> str:
     with store.reading() as connection:
-        found = connection.exec_driver_sql("SELECT tableoid::regclass::text FROM calls WHERE id = %s", (call_id,))
+        found = connection.exec_driver_sql(
+            "SELECT tableoid::regclass::text FROM calls WHERE id = %s", (pack_id(call_id),)
+        )
         return str(found.scalar_one())
 
 

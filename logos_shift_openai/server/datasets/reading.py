@@ -13,11 +13,12 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import Connection, and_, exists, or_, select
 
+from logos_shift_openai.server.store.ahead import ahead
 from logos_shift_openai.server.store.database import store_of
 from logos_shift_openai.server.store.schema import call_bodies, calls, feedback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from sqlalchemy import ColumnElement, Select
 
@@ -93,8 +94,8 @@ def some(store: Store, choice: Choice, ids: Iterable[str]) -> Iterator[Source]:
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]
         with store.reading() as connection:
-            rows = connection.execute(_query(choice).where(calls.c.id.in_(part))).all()
-            said = _corrections(connection, min(part), max(part)) if rows else {}
+            rows = connection.execute(_query(choice).where(calls.c.id.in_(part)).order_by(calls.c.id)).all()
+            said = _corrections(connection, rows[0][0], rows[-1][0]) if rows else {}
             tell = bool(choice.metadata)
             found = {row[0]: _source(connection, row, {}, said.get(row[0]), tell=tell) for row in rows}
         yield from (found[name] for name in part if name in found)
@@ -108,6 +109,18 @@ def _pass(
     if corrected:
         names = or_(feedback.c.call_id == calls.c.id, feedback.c.call_id == calls.c.provider_id)
         query = query.where(exists().where(and_(feedback.c.correction.is_not(None), names)))
+    for part in ahead(store, _parts(store, choice, query, spoken, corrected=corrected)):
+        yield from part
+
+
+def _parts(
+    store: Store,
+    choice: Choice,
+    query: Select[Any],
+    spoken: dict[str, tuple[int, str, float]],
+    *,
+    corrected: bool | None,
+) -> Generator[list[Source], None, None]:
     last, part = "", min(_FIRST, _PART)
     while True:
         with store.reading() as connection:
@@ -119,7 +132,7 @@ def _pass(
                 if corrected is None or (row[0] in said) is corrected
             ]
         heavy = sum(len(one.pack) for one in found if one.pack is not None) > _BYTES
-        yield from found
+        yield found
         if len(rows) < part:
             return
         last = rows[-1][0]

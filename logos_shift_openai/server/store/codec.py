@@ -1,7 +1,9 @@
 """Pack bodies with zstd and the newest dictionary of their dataset, and unpack whatever was ever packed.
 
-A frame of zstd names its dictionary by number, so a body needs nothing beside it. Dictionaries that another
-process trains are seen within a minute.
+A frame of zstd names its dictionary by number, so a body needs nothing beside it. It is kept without the four bytes
+that all frames begin with. Older ones have them, and none is taken for another: a bit of a frame's descriptor is
+always 0 (RFC 8878, section 3.1.1.1.1.4), and is 1 in the first of those bytes and in the `{` of a text not packed.
+Dictionaries that another process trains are seen within a minute.
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ except ImportError:  # an extra of its own, which only saves time
     zstandard = None
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 LEVEL: Final = 3
 ZSTD: Final = "zstd"
 _REFRESH_SECONDS: Final = 60.0
 _NONE: Final = 0
+_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
 class Codec:
@@ -66,14 +69,14 @@ class Codec:
     def pack(self, dataset: str, data: bytes) -> bytes:
         """Compress a body of this dataset; `refresh` says with which dictionary."""
         compressor = self._compressor(self._newest.get(dataset, _NONE))
-        return compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
+        return compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)[len(_MAGIC) :]
 
     def pack_rest(self, dataset: str, data: bytes) -> bytes:
         """Compress a short text of this dataset; without a dictionary it stays as it is."""
         return self.pack(dataset, data) if self._newest.get(dataset) else data
 
-    def unpack_rest(self, connection: Connection, data: bytes) -> bytes:
-        """Give a short text back, which is JSON, or was before it was packed.
+    def unpack_rest(self, connection: Connection | None, data: bytes) -> bytes:
+        """Give a short text back, which is JSON, or was before it was packed; see `unpack` for the connection.
 
         Raises:
             ValueError: its dictionary is gone.
@@ -84,8 +87,19 @@ class Codec:
         """Give the number of the newest dictionary of a dataset that is known of."""
         return self._newest.get(dataset)
 
-    def unpack(self, connection: Connection, codec: str, data: bytes) -> bytes:
+    def learn(self, connection: Connection, packed: Iterable[bytes]) -> None:
+        """Learn of the dictionaries of bodies or short texts, so that each can be unpacked without a connection."""
+        frames = (data for data in packed if data[:1] != b"{")
+        for number in {zstd.get_frame_info(_whole(data)).dictionary_id for data in frames} - {_NONE}:
+            self._dictionary(connection, number)
+
+    def unpack(self, connection: Connection | None, codec: str, data: bytes) -> bytes:
         """Give a body back.
+
+        Args:
+            connection: Where dictionaries that are not known yet are read; None after `learn`.
+            codec: How it was packed.
+            data: The packed body.
 
         Raises:
             ValueError: it was packed in a way that is not known here, or its dictionary is gone.
@@ -94,6 +108,7 @@ class Codec:
             return zlib.decompress(data)
         if codec != ZSTD:
             raise ValueError(f"a body packed with {codec!r}, which is not known here")
+        data = _whole(data)
         number = zstd.get_frame_info(data).dictionary_id
         if number != _NONE:
             self._dictionary(connection, number)
@@ -125,10 +140,11 @@ class Codec:
         except zstandard.ZstdError:
             return None  # the other one says what is wrong, or can do it
 
-    def _dictionary(self, connection: Connection, number: int) -> None:
+    def _dictionary(self, connection: Connection | None, number: int) -> None:
         if number in self._known:
             return
-        data = connection.scalar(select(dictionaries.c.data).where(dictionaries.c.id == number))
+        found = select(dictionaries.c.data).where(dictionaries.c.id == number)
+        data = None if connection is None else connection.scalar(found)
         if data is None:
             raise ValueError(f"the dictionary {number}, which a body was packed with, is not in the store")
         self._known[number] = zstd.ZstdDict(data)
@@ -140,3 +156,7 @@ class Codec:
             # Digested: prepared once, not for each body.
             ready[number] = zstd.ZstdCompressor(LEVEL, zstd_dict=dictionary and dictionary.as_digested_dict)
         return ready[number]
+
+
+def _whole(data: bytes) -> bytes:
+    return data if data[:1] == _MAGIC[:1] else _MAGIC + data

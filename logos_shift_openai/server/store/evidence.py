@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam,
 
 from logos_shift_openai.server.feedback import scores
 
+from .columns import End, end_of
 from .schema import calls, evidence, evidence_deltas
 from .sums import Sums, bucket_of
 
@@ -156,6 +157,8 @@ def calls_locked(connection: Connection, column: ColumnElement[Any], names: Sequ
         .order_by(calls.c.id)
         .with_for_update()
     )
+    if column is calls.c.provider_id:  # which is found by its ends
+        query = query.where(end_of(column).in_(bindparam("ends", expanding=True, type_=End())))
     return list(_in_parts(connection, query, names))
 
 
@@ -303,5 +306,6 @@ def _put(connection: Connection, of: dict[str, Any], sums: Sums) -> None:
 def _in_parts(connection: Connection, query: Select[Any], names: Sequence[str]) -> Iterator[Row]:
     ordered = sorted(names)
     for start in range(0, len(ordered), _PART):
-        for row in connection.execute(query, {"names": ordered[start : start + _PART]}).mappings():
+        part = ordered[start : start + _PART]
+        for row in connection.execute(query, {"names": part, "ends": part}).mappings():
             yield dict(row)

@@ -15,8 +15,10 @@ import msgspec
 from sqlalchemy import LargeBinary
 from sqlalchemy.dialects import postgresql
 
+from .columns import Choice, IdType, unpack_id
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection, Table
 
@@ -66,17 +68,24 @@ def _insert_sqlite(cursor: Any, table: Table, rows: list[tuple[Any, ...]]) -> se
 
 
 def _insert_postgresql(cursor: Any, table: Table, rows: list[tuple[Any, ...]]) -> set[str]:
-    statement, names, binary = _json_statement(table, len(rows[0]))
-    if binary is None:
-        parameters: list[Any] = [_encode([dict(zip(names, row, strict=True)) for row in rows]).decode()]
-    else:
-        parameters = [
-            _encode(
-                [{name: row[place] for place, name in enumerate(names) if place != binary} for row in rows]
-            ).decode(),
-            [row[binary] for row in rows],
-        ]
+    statement, names, binary, smaller = _json_statement(table, len(rows[0]))
+    said = []
+    for row in rows:
+        one = dict(zip(names, row, strict=True))
+        for name, write in smaller:
+            value = one[name]
+            if value is not None:
+                one[name] = write(value)
+        if binary is not None:
+            del one[binary]
+        said.append(one)
+    parameters: list[Any] = [_encode(said).decode()]
+    if binary is not None:
+        place = names.index(binary)
+        parameters.append([row[place] for row in rows])
     cursor.execute(statement, parameters)
+    if isinstance(table.columns[0].type, IdType):
+        return {unpack_id(key) for (key,) in cursor.fetchall()}
     return {key for (key,) in cursor.fetchall()}
 
 
@@ -87,23 +96,28 @@ def _values_statement(table: Table, width: int, size: int) -> str:
 
 
 @lru_cache(maxsize=16)
-def _json_statement(table: Table, width: int) -> tuple[str, tuple[str, ...], int | None]:
-    """Give the statement, the names of its columns, and which of them goes as bytes."""
+def _json_statement(
+    table: Table, width: int
+) -> tuple[str, tuple[str, ...], str | None, tuple[tuple[str, Callable[[str], str]], ...]]:
+    """Give the statement, the names of its columns, which goes as bytes, and how those are written that are smaller."""
     columns = list(table.columns)[:width]
     kinds = {
         column.name: column.type.dialect_impl(_DIALECT).compile(_DIALECT).partition(" COLLATE")[0] for column in columns
     }
-    binary = next((place for place, column in enumerate(columns) if isinstance(column.type, LargeBinary)), None)
-    plain = [name for place, name in enumerate(kinds) if place != binary]
+    binary = next((column.name for column in columns if isinstance(column.type, LargeBinary)), None)
+    smaller = tuple(
+        (column.name, column.type.in_json) for column in columns if isinstance(column.type, (IdType, Choice))
+    )
+    plain = [name for name in kinds if name != binary]
     fields = ", ".join(f'"{name}" {kinds[name]}' for name in plain)
     sources, names = f"json_to_recordset(%b::json) AS ({fields})", list(plain)
     if binary is not None:
-        sources, names = f"{sources}, unnest(%b::bytea[])", [*plain, columns[binary].name]
+        sources, names = f"{sources}, unnest(%b::bytea[])", [*plain, binary]
     listed = ", ".join(f'"{name}"' for name in names)
     values = ", ".join(f'"{name}"' for name in kinds)
     rows = f"ROWS FROM ({sources}) AS rows({listed})"
     statement = f"INSERT INTO {_into(table, width)} SELECT {values} FROM {rows} {_ending(table)}"  # noqa: S608 - our own names
-    return statement, tuple(kinds), binary
+    return statement, tuple(kinds), binary, smaller
 
 
 def _into(table: Table, width: int) -> str:

@@ -12,23 +12,25 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 
+from .columns import IdType
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 DAY_MS: Final = 86_400_000
 PARTITIONED: Final = (("calls", "id"), ("call_bodies", "call_id"))
-_AHEAD: Final = range(-2, 8)
+_AHEAD: Final = range(-2, 4)
 _CLOCK: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
 def day_start_id(day: int) -> str:
-    """Give the text that all ids of a day, and no earlier ones, sort at or after.
+    """Give the id that all ids of a day, and no earlier ones, sort at or after.
 
     Args:
         day: Days since 1970.
     """
     digits = f"{day * DAY_MS:012x}"
-    return f"{digits[:8]}-{digits[8:]}"
+    return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
 
 
 def days_of(connection: Connection, table: str) -> set[int]:
@@ -77,7 +79,8 @@ def drop_days_before(connection: Connection, table: str, day: int) -> list[str]:
 
 
 def _make(connection: Connection, table: str, key: str, day: int) -> str:
-    name, start, end = f"{table}_day_{day}", day_start_id(day), day_start_id(day + 1)
+    name = f"{table}_day_{day}"
+    start, end = (IdType.in_json(day_start_id(one)) for one in (day, day + 1))
     of_the_day = f"\"{key}\" >= '{start}' AND \"{key}\" < '{end}'"
     move = f'WITH moved AS (DELETE FROM "{table}_default" WHERE {of_the_day} RETURNING *)'  # noqa: S608 - made of digits
     for statement in (

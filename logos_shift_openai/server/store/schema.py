@@ -1,8 +1,8 @@
 """The tables of the store, in SQLAlchemy Core.
 
-What calls are filtered and counted by are columns; the rest of a head is one compressed text; bodies lie apart,
-compressed too. Texts that are JSON are kept as texts, times are milliseconds since 1970. Every change here comes with
-a migration; the last one's name stands in `REVISION`.
+Those of records stand in `store.record_tables`, the kinds of their columns in `store.columns`. Texts that are JSON are
+kept as texts, times are milliseconds since 1970. Every change here comes with a migration; the name of the last one
+stands in `REVISION`.
 """
 
 from __future__ import annotations
@@ -17,126 +17,68 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    SmallInteger,
     String,
     Table,
     Text,
 )
 
-REVISION: Final = "0015"
+from .columns import ID_LENGTH, Id, Name
+from .record_tables import (
+    Counter,
+    call_bodies,
+    calls,
+    dictionaries,
+    evidence,
+    evidence_deltas,
+    feedback,
+    shadows,
+    tables,
+)
+
+__all__ = [
+    "ID_LENGTH",
+    "REVISION",
+    "Id",
+    "api_keys",
+    "autopilot_steps",
+    "autopilots",
+    "call_bodies",
+    "calls",
+    "configs",
+    "decisions",
+    "deliveries",
+    "dictionaries",
+    "editions",
+    "evaluation_answers",
+    "evaluations",
+    "evidence",
+    "evidence_deltas",
+    "example_indexes",
+    "feedback",
+    "leases",
+    "meta",
+    "notifications",
+    "refused",
+    "retention",
+    "rollout_counts",
+    "rollout_events",
+    "rollout_units",
+    "rollouts",
+    "sessions",
+    "shadows",
+    "spool_positions",
+    "tables",
+    "tuning_jobs",
+]
+
+REVISION: Final = "0016"
 """The last migration; a store that stands at it has the tables below."""
-
-ID_LENGTH: Final = 512
-"""Longest text in a column that is indexed, in characters."""
-
-# Ids sort by their bytes on every engine: those of ours then sort by time, and PostgreSQL keeps a day of them together.
-Id: Final = String(ID_LENGTH).with_variant(String(ID_LENGTH, collation="C"), "postgresql")
-_Counter: Final = BigInteger().with_variant(Integer, "sqlite")  # the one type that SQLite counts up by itself
-
-tables: Final = MetaData()
 
 meta: Final = Table(
     "meta",
     tables,
     Column("name", String(64), primary_key=True),
     Column("value", Text, nullable=False),
-)
-
-calls: Final = Table(
-    "calls",
-    tables,
-    Column("id", Id, primary_key=True),
-    Column("at", BigInteger, nullable=False),
-    Column("received", BigInteger, nullable=False),  # never goes back, so that a reader can follow it
-    Column("endpoint", String(64), nullable=False),
-    Column("dataset", String(ID_LENGTH), nullable=False),
-    Column("parent", Id),
-    Column("requested_model", Text),
-    Column("served_model", Text),
-    Column("experiment", String(ID_LENGTH)),
-    Column("assigned", String(16)),
-    Column("served", String(16)),
-    Column("stream", Boolean, nullable=False),
-    Column("complete", Boolean, nullable=False),
-    Column("duration_ms", Float, nullable=False),
-    Column("first_token_ms", Float),
-    Column("error_type", Text),
-    Column("provider_id", Id),
-    Column("tokens_in", BigInteger),
-    Column("tokens_out", BigInteger),
-    Column("tokens_cached", BigInteger),
-    Column("rest", LargeBinary, nullable=False),  # what nobody filters by, as JSON; see `store.rows.Rest`
-    Column("score", Float),  # the one that counts, as far as the evidence has it
-    postgresql_partition_by="RANGE (id)",
-)
-Index("calls_at", calls.c.at)
-Index("calls_received", calls.c.received)
-Index("calls_dataset_at", calls.c.dataset, calls.c.at)
-for _name, _kind in (
-    ("parent", "btree"),
-    ("provider_id", "hash"),
-):  # long and in no order: a hash of it is half as large
-    _there = calls.c[_name].is_not(None)
-    Index(f"calls_{_name}", calls.c[_name], sqlite_where=_there, postgresql_where=_there, postgresql_using=_kind)
-
-call_bodies: Final = Table(
-    "call_bodies",
-    tables,
-    Column("call_id", Id, primary_key=True),
-    Column("codec", String(8), nullable=False),
-    Column("data", LargeBinary),  # null where it lies in another store, at `place`
-    Column("place", Text),  # "object:start:length"
-    postgresql_partition_by="RANGE (call_id)",
-)
-
-dictionaries: Final = Table(
-    "dictionaries",
-    tables,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),  # the number that zstd writes into each frame
-    Column("dataset", String(ID_LENGTH), nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("calls", BigInteger, nullable=False),  # how many the dataset had when it was trained
-    Column("data", LargeBinary, nullable=False),
-)
-
-feedback: Final = Table(
-    "feedback",
-    tables,
-    Column("id", Id, primary_key=True),
-    Column("at", BigInteger, nullable=False),
-    Column("received", BigInteger, nullable=False, server_default="0"),
-    Column("call_id", Id, nullable=False),  # or the provider's own id; may come before its call
-    Column("value", Float),
-    Column("label", String(16)),
-    Column("comment", Text),
-    Column("correction", Text),
-    Column("by", Text),
-)
-Index("feedback_call_id", feedback.c.call_id)
-Index("feedback_received", feedback.c.received)
-
-# Text keys are "" where a call has none: a key has no nulls. What the packed sums hold is in `store.sums`.
-_KEY: Final = (("dataset", String(ID_LENGTH)), ("experiment", String(ID_LENGTH)), ("variant", String(16)))
-
-evidence: Final = Table(
-    "evidence",
-    tables,
-    Column("level", SmallInteger, primary_key=True),  # 0 everything, 1 a day, 2 an hour
-    *(Column(name, kind, primary_key=True) for name, kind in _KEY),
-    Column("functions", Boolean, primary_key=True),
-    Column("start", BigInteger, primary_key=True),  # of the day or hour; 0 for everything
-    Column("sums", LargeBinary, nullable=False),
-)
-
-evidence_deltas: Final = Table(
-    "evidence_deltas",
-    tables,
-    Column("id", _Counter, primary_key=True, autoincrement=True),
-    *(Column(name, kind, nullable=False) for name, kind in _KEY),
-    Column("functions", Boolean, nullable=False),
-    Column("start", BigInteger, nullable=False),  # of the hour
-    Column("sums", LargeBinary, nullable=False),
 )
 
 refused: Final = Table(
@@ -210,7 +152,7 @@ rollouts: Final = Table(
 decisions: Final = Table(
     "decisions",
     tables,
-    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("id", Counter, primary_key=True, autoincrement=True),
     Column("experiment", String(ID_LENGTH), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("action", String(16), nullable=False),
@@ -225,7 +167,7 @@ Index("decisions_experiment", decisions.c.experiment, decisions.c.id)
 tuning_jobs: Final = Table(
     "tuning_jobs",
     tables,
-    Column("id", Id, primary_key=True),
+    Column("id", Name, primary_key=True),
     Column("key", String(64), nullable=False, unique=True),  # names the job to its provider
     Column("tuner", String(32), nullable=False),
     Column("edition", String(ID_LENGTH), nullable=False),
@@ -259,7 +201,7 @@ example_indexes: Final = Table(
 notifications: Final = Table(
     "notifications",
     tables,
-    Column("id", Id, primary_key=True),
+    Column("id", Name, primary_key=True),
     Column("kind", String(64), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("experiment", String(ID_LENGTH)),
@@ -273,7 +215,7 @@ Index("notifications_at", notifications.c.at)
 deliveries: Final = Table(
     "deliveries",
     tables,
-    Column("notification", Id, primary_key=True),
+    Column("notification", Name, primary_key=True),
     Column("channel", String(64), primary_key=True),
     Column("state", String(16), nullable=False),  # waiting, sent, given_up
     Column("tries", Integer, nullable=False),
@@ -287,7 +229,7 @@ Index("deliveries_due", deliveries.c.state, deliveries.c.due)
 rollout_events: Final = Table(
     "rollout_events",
     tables,
-    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("id", Counter, primary_key=True, autoincrement=True),
     Column("experiment", String(ID_LENGTH), nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
@@ -324,31 +266,6 @@ editions: Final = Table(
     Column("manifest", Text, nullable=False),
 )
 Index("editions_dataset_at", editions.c.dataset, editions.c.at)
-shadows: Final = Table(
-    "shadows",
-    tables,
-    Column("id", Id, primary_key=True),
-    Column("shadow_of", Id, nullable=False),  # the call that was sent to the candidate too; may come later
-    Column("at", BigInteger, nullable=False),
-    Column("received", BigInteger, nullable=False),
-    Column("dataset", String(ID_LENGTH), nullable=False),
-    Column("experiment", String(ID_LENGTH)),
-    Column("model", Text),
-    Column("provider", Text),
-    Column("duration_ms", Float, nullable=False),
-    Column("error_type", Text),
-    Column("error_message", Text),
-    Column("tokens_in", BigInteger),
-    Column("tokens_out", BigInteger),
-    Column("tokens_cached", BigInteger),
-    Column("data", LargeBinary),  # the packed bodies of its record; null when they are past their time
-    Column("compared", String(16)),  # how, or "not" where nothing can be compared; null while it waits
-    Column("score", Float),
-    Column("judged", Float),  # 1 the candidate's is better, 0.5 as good, 0 worse
-    Column("judge", Text),
-)
-Index("shadows_shadow_of", shadows.c.shadow_of)
-Index("shadows_experiment_at", shadows.c.experiment, shadows.c.at)
 # Of the dashboard.
 
 sessions: Final = Table(
@@ -408,7 +325,7 @@ autopilots: Final = Table(
 autopilot_steps: Final = Table(
     "autopilot_steps",
     tables,
-    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("id", Counter, primary_key=True, autoincrement=True),
     Column("dataset", String(ID_LENGTH), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("round", Integer, nullable=False),
