@@ -18,7 +18,8 @@ ROOMS = {
     "client": ({"core", "errors", "version"}, {"openai", "pydantic", "pydantic_core", "typing_extensions"}),
     "server": (
         {"core", "errors", "version", "file_lock"},
-        {"sqlalchemy", "openai", "alembic", "msgspec", "uvicorn", "backports", "compression"},
+        # The last one only where it is installed: an extra of its own.
+        {"sqlalchemy", "openai", "alembic", "msgspec", "uvicorn", "backports", "compression", "zstandard"},
     ),
     "cli": (
         {"core", "server", "client", "lab", "errors", "version"},

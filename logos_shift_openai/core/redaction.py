@@ -17,7 +17,7 @@ from .cleaning import KEY, Active, Walk
 from .json_text import Document, Place, write
 from .media import Media
 from .redaction_finders import ESCAPED_ASCII, Finder, Raw, custom
-from .redaction_rules import RULES
+from .redaction_rules import RULES, finders_of
 from .truncation import SMALLEST_LIMIT, Cutter
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _plan(redaction: Redaction) -> Plan:
     finders: list[Finder] = []
     for rule in RULES:  # in the order of the table, whatever the order they were asked for in
         if rule in redaction.rules:
-            finders += RULES[rule]
+            finders += finders_of(rule)
     for rule in redaction.rules:
         if rule not in RULES:
             raise ValueError(f"rule {rule!r} is unknown; there are {', '.join(RULES)}")

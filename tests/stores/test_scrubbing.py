@@ -10,7 +10,7 @@ from logos_shift_openai.core.redaction_rules import RULES
 from logos_shift_openai.server.datasets.bodies import Message
 from logos_shift_openai.server.datasets.scrubbing import Scrubber
 
-ALL = Redaction.build(tuple(RULES))
+ALL = Redaction.build(RULES)
 PIECES = st.sampled_from(
     [
         "write to ", "jo@example.com", "dead::beef", "fe80::1", "10.0.0.7", "4111 1111 1111 1111", "+44 20 7946 0958",

@@ -66,7 +66,7 @@ class Choice:
     near: float | None = None
     prune: tuple[str, ...] = ()
     prune_constant: bool = False
-    redaction: tuple[str, ...] = tuple(RULES)
+    redaction: tuple[str, ...] = RULES
     price: float | None = None
     epochs: int = 1
 
