@@ -125,7 +125,7 @@ def retry(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Tell an event once more where it was given up; whoever delivers sends it."""
+    """Tell an event once more where it was given up."""
     from logos_shift_openai.server.notifications.outbox import retry_given_up  # noqa: PLC0415
 
     if (event is None) is not every:

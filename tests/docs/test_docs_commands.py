@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from blocks import PAGES, ROOT, SHELL, blocks_of, typed
 from outside import NOT_RUN, why_not_run
-from provider import provider
+from docs_provider import provider
 from shell import shell
 from world import BEFORE, GIVEN, put_calls, put_files, stand_in
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from blocks import PAGES, ROOT, blocks_of
-from provider import provider
+from docs_provider import provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

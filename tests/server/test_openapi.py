@@ -133,6 +133,7 @@ def test_what_is_answered_is_as_it_says(server, lines, document):
         ("GET", "/v1/editions/{id}", "/v1/editions/none", {}),
         ("GET", "/v1/editions/{id}/train.jsonl", "/v1/editions/none/train.jsonl", {}),
         ("GET", "/v1/editions/{id}/heldout.jsonl", "/v1/editions/none/heldout.jsonl?dialect=nix", {}),
+        ("GET", "/v1/editions/{id}/heldout-asked.jsonl", "/v1/editions/none/heldout-asked.jsonl", {}),
         ("DELETE", "/v1/editions/{id}", "/v1/editions/none", {}),
         ("GET", "/v1/keys", "/v1/keys", {}),
         ("POST", "/v1/keys", "/v1/keys", {"json": {"scope": "ingest"}}),
