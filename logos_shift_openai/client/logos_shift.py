@@ -11,7 +11,6 @@ from logos_shift_openai.core.routing import ROUTING_OFF, Units, route
 from . import feedback as _feedback
 from .context import CallContext, context, headers
 from .endpoints import new_id
-from .functions import Instrumented
 from .providers import ProviderClients
 from .runtime import runtime_for
 from .settings import read_settings
@@ -19,6 +18,8 @@ from .settings import read_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
+
+    from .functions import Instrumented
 
 from logos_shift_openai.core.redaction import Redaction  # noqa: TC001 - read by whoever asks for the annotations
 
@@ -125,6 +126,8 @@ class LogosShift:
                 experiment whose requested model is `name`.
             metadata: Metadata of all its calls.
         """
+        from .functions import Instrumented  # noqa: PLC0415 - who decorates nothing need not load it
+
         return Instrumented(self, dataset=dataset, name=name, candidate=candidate, metadata=metadata)
 
     def provider(self, name: str) -> ProviderClients:

@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logos_shift_openai.core.home import default_home
 from logos_shift_openai.core.redaction import Redaction
@@ -74,8 +74,7 @@ def _variant(text: str) -> str:
     return text.strip().lower()
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """A row of the table.
 
     Args:

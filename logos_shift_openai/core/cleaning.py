@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import key_paths, media
 from .json_text import MAX_DEPTH, Document, Json, Number, Place, write
@@ -30,8 +29,7 @@ class TooDeepError(ValueError):
     """The body is nested deeper than anybody looks."""
 
 
-@dataclass(frozen=True)
-class Active:
+class Active(NamedTuple):
     """What is looked for in one body.
 
     Args:

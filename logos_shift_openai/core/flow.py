@@ -9,8 +9,7 @@ asking somebody else would get round a content policy. The exceptions are codes 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from .records import CallError, Variant
@@ -46,15 +45,13 @@ NO_ANSWER_TYPES: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(NamedTuple):
     """An attempt to make now."""
 
     variant: Variant
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How an attempt ended: with an answer (error is None) or with an error of the API or the connection."""
 
     error: CallError | None = None

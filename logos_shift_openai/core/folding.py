@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from . import sse
 from .folding_chat import ChatFold
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from .folding_runs import Run
 
 
-@dataclass(frozen=True)
-class Folded:
+class Folded(NamedTuple):
     """What a stream came to.
 
     Args:

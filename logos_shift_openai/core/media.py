@@ -10,8 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +21,7 @@ _SHORTEST_INSIDE = 128
 """A data URL in the middle of a text is media from so many letters of base64 on; one on its own always is."""
 
 
-@dataclass(frozen=True)
-class Media:
+class Media(NamedTuple):
     """One piece of media taken out of a body.
 
     Args:
@@ -37,8 +35,7 @@ class Media:
     bytes: int
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A stretch of base64 in a text: `text[start:end]`, and what it decodes to."""
 
     start: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from . import key_paths, media
 from .cleaning import KEY, Active, Walk
@@ -105,8 +106,10 @@ class Redaction:
         return _plan(self)
 
 
-@dataclass(frozen=True)
-class Cleaned:
+_NONE: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+class Cleaned(NamedTuple):
     """A body that may be kept.
 
     Args:
@@ -119,7 +122,7 @@ class Cleaned:
     body: bytes
     media: tuple[Media, ...] = ()
     truncated: tuple[str, ...] = ()
-    redacted: Mapping[str, int] = field(default_factory=dict)
+    redacted: Mapping[str, int] = _NONE
 
 
 def clean(body: bytes, *, root: str, redaction: Redaction | Plan, limit: int | None) -> Cleaned:
@@ -152,8 +155,7 @@ def clean(body: bytes, *, root: str, redaction: Redaction | Plan, limit: int | N
         raise Unclean(f"{root}: {_what(error)}") from None
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """A redaction with its patterns compiled and its paths read.
 
     Args:

@@ -18,9 +18,8 @@ pattern does a bounded amount of work for each place where it fails, so hostile 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -87,8 +86,7 @@ _SHAPES = bytes.maketrans(
 )
 
 
-@dataclass(frozen=True)
-class Finder:
+class Finder(NamedTuple):
     """One way to find what a rule takes out.
 
     Args:
