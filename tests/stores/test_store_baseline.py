@@ -19,7 +19,8 @@ from logos_shift_openai.server.experiments import Plan, start_in
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.measures import evidence_of
 from logos_shift_openai.server.prices import keep_prices
-from logos_shift_openai.server.rollouts import begin_rollout, history
+from logos_shift_openai.server.rollout_reading import history
+from logos_shift_openai.server.rollouts import begin_rollout
 
 if TYPE_CHECKING:
     from logos_shift_openai.server.store.database import Store
