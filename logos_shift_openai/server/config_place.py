@@ -9,7 +9,8 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from logos_shift_openai.core.config import Config, ConfigError, config_from
+from logos_shift_openai.core.config_reading import config_from
+from logos_shift_openai.core.strict import ConfigError
 
 from .config_versions import live_config, live_version
 from .experiments import Document, ExperimentError, config_path, read_config
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
+
+    from logos_shift_openai.core.config import Config
 
     from .store.database import Store
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, select
 
-from logos_shift_openai.core.config import Config, ConfigError, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.evidence import Evidence, ScoreError
 from logos_shift_openai.core.rollout import Decision, begin, decide, stopped
 from logos_shift_openai.core.rollout_by_hand import RolloutError, by_hand
 from logos_shift_openai.core.rollout_pace import repaced
 from logos_shift_openai.core.rollout_state import ENDED
 from logos_shift_openai.core.rollout_words import percent
+from logos_shift_openai.core.strict import ConfigError
 
 from .baseline import fitted
 from .config_place import config_of, document_of
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from logos_shift_openai.core.config import Config
     from logos_shift_openai.core.policy import Policy
 
     from .store.database import Store

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logos_shift_openai.core.config import config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.policy import Guarded, Policy
 from logos_shift_openai.core.prices import Price
 from logos_shift_openai.core.records import Attempt, CallError, Unit

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.evidence import ScoreError
 from logos_shift_openai.core.metrics import UnknownMetricError, score_of
 from logos_shift_openai.core.policy import Policy, policy_from
 from logos_shift_openai.core.records import CallRecord, FeedbackRecord, Unit, call_line, feedback_line
 from logos_shift_openai.core.rollout_by_hand import RolloutError
+from logos_shift_openai.core.strict import ConfigError
 from logos_shift_openai.server.config_place import config_of
 from logos_shift_openai.server.config_versions import change_config, live_config
 from logos_shift_openai.server.experiments import Plan

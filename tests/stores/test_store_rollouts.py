@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logos_shift_openai.core.config import Experiment, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.ids import uuid7
 from logos_shift_openai.core.policy import Guarded, Policy
 from logos_shift_openai.core.records import CallError, CallRecord, FeedbackRecord, Unit, call_line, feedback_line
@@ -27,6 +27,8 @@ from logos_shift_openai.server.store.database import Store, open_store
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from logos_shift_openai.core.config import Experiment
 
 START = 1_764_000_000_000
 HOUR = 3_600_000

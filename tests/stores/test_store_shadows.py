@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from logos_shift_openai.core.agreement import COMPARERS, IncomparableError
-from logos_shift_openai.core.config import Experiment, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.policy import policy_from
 from logos_shift_openai.core.records import Attempt, CallError
 from logos_shift_openai.core.rollout_by_hand import RolloutError
@@ -33,6 +33,8 @@ from logos_shift_openai.server.store.schema import shadows
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from logos_shift_openai.core.config import Experiment
 
 NOW = 1_764_000_000_000  # as of the `lines` of this folder
 

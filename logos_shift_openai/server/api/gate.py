@@ -11,8 +11,8 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.rollout_by_hand import RolloutError
+from logos_shift_openai.core.strict import ConfigError
 from logos_shift_openai.server.config_versions import StaleError
 from logos_shift_openai.server.experiments import ExperimentError, NoExperimentError
 from logos_shift_openai.server.rollout_keeping import ChangedError
