@@ -11,7 +11,9 @@ import pytest
 
 from logos_shift_openai.client.counters import Counters
 from logos_shift_openai.client.file_lock import OwnFolder, folders_in, segments_in
-from logos_shift_openai.client.spool import REFUSED, Segment, Spool, lines_of
+from logos_shift_openai.client.refused_files import REFUSED
+from logos_shift_openai.client.segments import Segment, lines_of
+from logos_shift_openai.client.spool import Spool
 
 
 class Clock:
