@@ -30,7 +30,8 @@ from logos_shift_openai.server.autopilot.keeping import find_autopilot, history,
 from logos_shift_openai.server.autopilot.running import turn
 from logos_shift_openai.server.embedded import take_in
 from logos_shift_openai.server.evaluation.running import Bench
-from logos_shift_openai.server.rollouts import get_rollout, tick
+from logos_shift_openai.server.rollout_reading import get_rollout
+from logos_shift_openai.server.rollouts import tick
 from logos_shift_openai.server.store.database import open_store
 from logos_shift_openai.server.tuners.machine import advance
 from logos_shift_openai.server.tuners.step import workshop

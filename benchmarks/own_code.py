@@ -35,7 +35,7 @@ def rows(quick: bool) -> list[Row]:
 
     import logos_shift_openai as ours
     from benchmarks.provider import MESSAGES, MODEL, answer
-    from logos_shift_openai.core.config import parse_config
+    from logos_shift_openai.core.config_reading import parse_config
     from logos_shift_openai.core.routing import Units, route
 
     ready = construct_type(type_=ChatCompletion, value=json.loads(answer()))

@@ -3,7 +3,7 @@
     LogosShiftError
     ├── SettingsError    (also a ValueError)  an argument or environment variable that cannot be meant
     └── FeedbackError    (also a ValueError)  a feedback that says nothing, or says it out of range
-    core.config.ConfigError    (a ValueError) a config document that is refused, with the path of the fault
+    core.strict.ConfigError    (a ValueError) a config document that is refused, with the path of the fault
     core.records.RecordError   (a ValueError) a line that is no record
 
 None of them is ever raised by a call to a model: that path raises what the SDK raises, unchanged.
@@ -11,8 +11,8 @@ None of them is ever raised by a call to a model: that path raises what the SDK 
 
 from __future__ import annotations
 
-from .core.config import ConfigError
 from .core.records import RecordError
+from .core.strict import ConfigError
 
 __all__ = ["ConfigError", "FeedbackError", "LogosShiftError", "RecordError", "SettingsError"]
 

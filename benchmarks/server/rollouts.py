@@ -126,7 +126,7 @@ def _looks(name: str, target: Path | str, size: Size) -> list[Row]:
     from logos_shift_openai.core.rollout import decide
     from logos_shift_openai.server.counting import count
     from logos_shift_openai.server.measures import evidence_of
-    from logos_shift_openai.server.rollouts import get_rollout
+    from logos_shift_openai.server.rollout_reading import get_rollout
     from logos_shift_openai.server.store.database import open_store
 
     store, times, there = open_store(target), [], 0
@@ -156,7 +156,7 @@ def _looks(name: str, target: Path | str, size: Size) -> list[Row]:
 
 def _fill(store: Store, calls: int) -> None:
     from logos_shift_openai.server.counting import count
-    from logos_shift_openai.server.rollouts import get_rollout
+    from logos_shift_openai.server.rollout_reading import get_rollout
     from logos_shift_openai.server.store.rollout_counts import Event, EventCall, append_event
 
     dice, one = Random(4), get_rollout(store, "sales-tiny")

@@ -39,8 +39,8 @@ from logos_shift_openai.cli import (
 )
 from logos_shift_openai.cli.output import CommandError, clean, warn
 from logos_shift_openai.cli.session import BODIES_URL, Place
-from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.home import default_home
+from logos_shift_openai.core.strict import ConfigError
 
 _ORDER = (
     "demo",

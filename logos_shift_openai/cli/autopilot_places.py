@@ -65,10 +65,11 @@ class Here:
         from logos_shift_openai.server.autopilot.acts import Cockpit  # noqa: PLC0415
         from logos_shift_openai.server.autopilot.keeping import list_autopilots  # noqa: PLC0415
         from logos_shift_openai.server.autopilot.running import turn  # noqa: PLC0415
+        from logos_shift_openai.server.config_place import embedded_home  # noqa: PLC0415
         from logos_shift_openai.server.evaluation.running import Bench  # noqa: PLC0415
         from logos_shift_openai.server.guards import guard  # noqa: PLC0415
         from logos_shift_openai.server.holding import BusyError  # noqa: PLC0415
-        from logos_shift_openai.server.rollouts import embedded_home, tick  # noqa: PLC0415
+        from logos_shift_openai.server.rollouts import tick  # noqa: PLC0415
         from logos_shift_openai.server.tuners.jobs import due_jobs  # noqa: PLC0415
         from logos_shift_openai.server.tuners.machine import advance  # noqa: PLC0415
         from logos_shift_openai.server.tuners.step import workshop  # noqa: PLC0415

@@ -56,8 +56,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Ask a candidate what is held out, and say whether it may be rolled out; exit code 1 if not."""
-    from logos_shift_openai.core.config import ConfigError  # noqa: PLC0415
     from logos_shift_openai.core.held_out import rules_from  # noqa: PLC0415
+    from logos_shift_openai.core.strict import ConfigError  # noqa: PLC0415
 
     if (job is None) == (model is None):
         raise typer.BadParameter("name a tuning job, or a model with --model", param_hint="--job")

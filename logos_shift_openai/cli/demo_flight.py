@@ -126,7 +126,8 @@ class Flight:
         Returns:
             What was decided, and "promoted" or "rolled_back"; None where there were too few calls for a verdict.
         """
-        from logos_shift_openai.server.rollouts import get_rollout, history, tick  # noqa: PLC0415
+        from logos_shift_openai.server.rollout_reading import get_rollout, history  # noqa: PLC0415
+        from logos_shift_openai.server.rollouts import tick  # noqa: PLC0415
 
         key, task = self.experiment, self._bar.add_task("the rollout begins", total=len(rows))
         kept: list[Step] = []

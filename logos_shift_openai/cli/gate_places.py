@@ -50,8 +50,8 @@ class Here:
 
     def choose(self, experiment: str, agreement: float, chance: float) -> Shown:
         """As `Gates`."""
+        from logos_shift_openai.server.config_place import config_of  # noqa: PLC0415
         from logos_shift_openai.server.gates import gate_for  # noqa: PLC0415
-        from logos_shift_openai.server.rollouts import config_of  # noqa: PLC0415
 
         with self._store.reading() as connection:
             config = config_of(connection, self._config_home)
@@ -102,9 +102,9 @@ def gates_of(place: Place, url: str | None, database_url: str | None) -> Iterato
     Raises:
         CommandError: they cannot be reached, or what was asked for within the block cannot be.
     """
+    from logos_shift_openai.server.config_place import embedded_home  # noqa: PLC0415
     from logos_shift_openai.server.experiments import ExperimentError  # noqa: PLC0415
     from logos_shift_openai.server.gates import NoGateError  # noqa: PLC0415
-    from logos_shift_openai.server.rollouts import embedded_home  # noqa: PLC0415
 
     server = None if database_url else server_of(url)
     if server is not None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from logos_shift_openai.cli.output import CommandError
-from logos_shift_openai.core.config import ConfigError, config_from
+from logos_shift_openai.core.config_reading import config_from
+from logos_shift_openai.core.strict import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -22,6 +22,7 @@ from logos_shift_openai.core.agreement import IncomparableError
 from logos_shift_openai.core.config import Candidate, Experiment, RedactionRules
 from logos_shift_openai.core.records import Attempt, CallRecord, call_line
 from logos_shift_openai.core.redaction import Redaction, clean
+from logos_shift_openai.server.config_place import config_of, embedded_home
 from logos_shift_openai.server.datasets.asked import asked_in
 from logos_shift_openai.server.datasets.choosing import EditionError
 from logos_shift_openai.server.datasets.exporting import lines_of
@@ -30,7 +31,6 @@ from logos_shift_openai.server.datasets.keeping import editions_of
 from logos_shift_openai.server.datasets.register import find_edition
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.replays import Wanted, keep_verdict, read_pairs, sample, shadows_of, to_ask
-from logos_shift_openai.server.rollouts import config_of, embedded_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -63,8 +63,8 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Begin a rollout at the first share of its ladder, with the experiment if it is new."""
-    from logos_shift_openai.core.config import ConfigError  # noqa: PLC0415
     from logos_shift_openai.core.policy import policy_from  # noqa: PLC0415
+    from logos_shift_openai.core.strict import ConfigError  # noqa: PLC0415
     from logos_shift_openai.server.experiments import Plan  # noqa: PLC0415
 
     if (candidate is None) != (not model):

@@ -77,8 +77,9 @@ class Here:
 
     def all(self) -> list[Shown]:
         """As `Rollouts`."""
+        from logos_shift_openai.server.config_place import config_of  # noqa: PLC0415
+        from logos_shift_openai.server.rollout_reading import list_rollouts  # noqa: PLC0415
         from logos_shift_openai.server.rollout_view import rollout_json  # noqa: PLC0415
-        from logos_shift_openai.server.rollouts import config_of, list_rollouts  # noqa: PLC0415
 
         with self._store.reading() as connection:
             config = config_of(connection, self._home)
@@ -86,8 +87,9 @@ class Here:
 
     def one(self, key: str) -> Shown:
         """As `Rollouts`."""
+        from logos_shift_openai.server.config_place import config_of  # noqa: PLC0415
+        from logos_shift_openai.server.rollout_reading import get_rollout  # noqa: PLC0415
         from logos_shift_openai.server.rollout_view import rollout_json  # noqa: PLC0415
-        from logos_shift_openai.server.rollouts import config_of, get_rollout  # noqa: PLC0415
 
         found = get_rollout(self._store, key)
         with self._store.reading() as connection:
@@ -109,7 +111,7 @@ class Here:
 
     def history(self, key: str, limit: int) -> list[Shown]:
         """As `Rollouts`."""
-        from logos_shift_openai.server.rollouts import get_rollout, history  # noqa: PLC0415
+        from logos_shift_openai.server.rollout_reading import get_rollout, history  # noqa: PLC0415
 
         get_rollout(self._store, key)
         with self._store.reading() as connection:
@@ -119,7 +121,7 @@ class Here:
         """As `Rollouts`."""
         from logos_shift_openai.core.rollout_state import ENDED  # noqa: PLC0415
         from logos_shift_openai.server.counting import compare  # noqa: PLC0415
-        from logos_shift_openai.server.rollouts import get_rollout  # noqa: PLC0415
+        from logos_shift_openai.server.rollout_reading import get_rollout  # noqa: PLC0415
 
         one = get_rollout(self._store, key)
         if one.state.phase in ENDED:
@@ -190,8 +192,9 @@ def rollouts_of(place: Place, url: str | None, database_url: str | None, *, crea
         CommandError: they cannot be reached, or what was asked for within the block cannot be.
     """
     from logos_shift_openai.core.rollout_by_hand import RolloutError  # noqa: PLC0415
+    from logos_shift_openai.server.config_place import embedded_home  # noqa: PLC0415
     from logos_shift_openai.server.experiments import ExperimentError  # noqa: PLC0415
-    from logos_shift_openai.server.rollouts import embedded_home, tick  # noqa: PLC0415
+    from logos_shift_openai.server.rollouts import tick  # noqa: PLC0415
 
     server = None if database_url else server_of(url)
     if server is not None:

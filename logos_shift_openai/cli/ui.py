@@ -39,7 +39,7 @@ def ui(
     if missing:
         raise CommandError(f'{missing} not installed; the pages come with: pip install "logos_shift_openai[server]"')
     from logos_shift_openai.server import serve as serving  # noqa: PLC0415
-    from logos_shift_openai.server.rollouts import embedded_home  # noqa: PLC0415
+    from logos_shift_openai.server.config_place import embedded_home  # noqa: PLC0415
     from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)

@@ -256,10 +256,7 @@ class OwnFolder:
     def leave(self) -> None:
         """Give the folder up; remove it if nothing waits in it."""
         self.seal()
-        empty = not segments_in(self.folder)
-        self._lock.release(remove=empty)
-        if empty:
-            remove_folder(self.folder)
+        give_back(self.folder, self._lock)
 
     def abandon(self) -> None:
         """Close our files and touch nothing: the folder is the parent process's, or gone."""
@@ -276,6 +273,32 @@ class _CutShortError(Exception):
         super().__init__(lines, cause)
         self.lines = lines
         self.cause = cause
+
+
+def adopt(folder: Path) -> tuple[FileLock, list[Path]] | None:
+    """Take the lock of a folder whose owner has ended.
+
+    Returns:
+        The lock, and the files in the folder that are none of ours; None where it is not to be taken: it has an owner,
+        is somebody else's or one just being made, or is gone or not ours to open.
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  names are all we need
+        if LOCK_NAME not in names and not any(map(SEGMENT_NAME.match, names)):
+            return None
+        lock = FileLock.take(folder / LOCK_NAME)
+    except OSError:
+        return None
+    strangers = [folder / name for name in names if name != LOCK_NAME and not SEGMENT_NAME.match(name)]
+    return None if lock is None else (lock, strangers)
+
+
+def give_back(folder: Path, lock: FileLock) -> None:
+    """Let a folder go with its lock, and remove it if nothing waits in it."""
+    empty = not segments_in(folder)
+    lock.release(remove=empty)
+    if empty:
+        remove_folder(folder)
 
 
 def _still(fd: int, inode: int) -> bool:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from logos_shift_openai.core.breaker import Breaker
-from logos_shift_openai.core.config import Config, ConfigError, Experiment, parse_config
+from logos_shift_openai.core.config_reading import parse_config
 from logos_shift_openai.core.redaction import Redaction
+from logos_shift_openai.core.strict import ConfigError
 
 from .call import Call
 from .config_source import FileSource, UrlSource
@@ -38,6 +39,8 @@ from .wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from logos_shift_openai.core.config import Config, Experiment
 
     from .settings import Settings
 

@@ -18,32 +18,29 @@ minute. One lock guards the state; files are read and sent outside it.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import json
 import logging
 import os
-import re
 import threading
 import time
-from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from logos_shift_openai.client.file_lock import (
-    BINARY,
-    LOCK_NAME,
-    SEGMENT_NAME,
     FileLock,
     OwnFolder,
+    adopt,
     folders_in,
-    remove_folder,
+    give_back,
     segments_in,
     size_of,
 )
 from logos_shift_openai.client.periodic import reset_in_child
+from logos_shift_openai.client.refused_files import REFUSED, move_aside, reason, write_aside
+from logos_shift_openai.client.segments import Segment, is_ours, is_whole, lines_of, measure, read_lines
+from logos_shift_openai.client.waiting_lines import WaitingLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from logos_shift_openai.client.counters import Counters
@@ -51,21 +48,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("logos_shift_openai")
 
 LOCAL = "local"
-REFUSED = "refused"
-_FORMAT = b'{"v":1,'  # how every line of ours begins
-_MAX_READ = 64 * 2**20  # a longer "segment" is none of ours
 _SCAN_EVERY = 5.0  # seconds between two looks at what the whole destination takes on disk
 _MAX_ADOPTED = 16  # folders held at once; the others wait, or another process takes them
-
-
-class Segment(NamedTuple):
-    """Lines to send in one go; `path` is None for lines that are in memory only."""
-
-    path: Path | None
-    data: bytes
-    """Whole lines, each ending in a newline."""
-    size: int
-    """Bytes it takes on disk, or in memory."""
 
 
 class Spool:
@@ -111,9 +95,7 @@ class Spool:
         self._own: OwnFolder | None = None
         self._adopted: dict[Path, FileLock] = {}
         self._unusable: set[Path] = set()  # segments that can be neither deleted nor moved: never sent twice by us
-        self._memory: deque[bytes] = deque()
-        self._memory_bytes = 0
-        self._taken: Segment | None = None  # the segment from memory that is being sent
+        self._memory = WaitingLines(self._memory_bound, self._segment_bytes)
         self._broken = False
         self._retry_at = 0.0
         self._usage = 0
@@ -123,9 +105,9 @@ class Spool:
         """Keep `lines`, each ending in a newline, on disk or else in memory; count what fits in neither."""
         with self._guard:
             if self._broken and self._clock() < self._retry_at:
-                self._remember(lines)
+                self._wait_in_memory(lines)
             else:
-                self._write([*self._forget_memory(), *lines])
+                self._write([*self._memory.clear(), *lines])
         if self.listener is not None:
             self.listener()
 
@@ -135,7 +117,7 @@ class Spool:
             if not self._memory:
                 return None
             if self._clock() >= self._retry_at:
-                self._write(self._forget_memory())
+                self._write(self._memory.clear())
             return max(0.0, self._retry_at - self._clock()) if self._memory else None
 
     def seal(self, older_than: float = 0.0) -> None:
@@ -150,12 +132,6 @@ class Spool:
         with self._guard:
             own = self._own
             return None if own is None or own.since is None else max(0.0, self._clock() - own.since)
-
-    def _forget_memory(self) -> list[bytes]:
-        lines = list(self._memory)
-        self._memory.clear()
-        self._memory_bytes = self._taken.size if self._taken is not None else 0
-        return lines
 
     def _write(self, lines: Sequence[bytes]) -> None:
         fitting = self._within_bound(lines)
@@ -179,7 +155,7 @@ class Spool:
             errno.errorcode.get(error.errno or 0, type(error).__name__),
             self._memory_bound,
         )
-        self._remember(fitting[written:])
+        self._wait_in_memory(fitting[written:])
 
     def _write_to_own(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
         """Write to our folder, or a new one; return how many lines are safe, and what stopped it."""
@@ -224,14 +200,8 @@ class Spool:
             self._scanned_at = now
             self._usage = sum(size_of(folder) for folder in folders_in(self.root))
 
-    def _remember(self, lines: Iterable[bytes]) -> None:
-        dropped = 0
-        for line in lines:
-            if self._memory_bytes + len(line) > self._memory_bound:
-                dropped += 1
-            else:
-                self._memory.append(line)
-                self._memory_bytes += len(line)
+    def _wait_in_memory(self, lines: Sequence[bytes]) -> None:
+        dropped = self._memory.add(lines)
         if dropped:
             self._counters.add("memory_full", dropped)
 
@@ -239,11 +209,11 @@ class Spool:
         """Return the next sealed segment, if any; the same again until `done` or `refuse`."""
         while True:
             with self._guard:
-                if self._taken is not None:
-                    return self._taken
+                if self._memory.taken is not None:
+                    return self._memory.taken
                 path = self._first_path()
                 if path is None:
-                    return self._take_from_memory()
+                    return self._memory.take()
             segment = self._read(path)
             if segment is not None:
                 return segment
@@ -269,16 +239,13 @@ class Spool:
         """Delete a segment: the server has said yes."""
         with self._guard:
             if segment.path is None:
-                self._taken = None
-                self._memory_bytes -= segment.size
+                self._memory.done(segment)
                 return
             self._drop_file(segment.path, segment.size)
 
     def refuse(self, what: Segment | Sequence[bytes], why: str, segment: Segment | None = None) -> None:
         """Set a segment, or some lines of `segment`, aside in `refused/` for a person; count why."""
-        why = (
-            re.sub(r"[^a-z0-9]+", "_", why.lower())[:40].strip("_") or "unknown"
-        )  # a server's word, used as a file name
+        why = reason(why)
         lines = lines_of(what.data) if isinstance(what, Segment) else what
         source = what if isinstance(what, Segment) else segment
         path = source.path if source is not None else None
@@ -291,7 +258,7 @@ class Spool:
     @property
     def usage(self) -> int:
         """Bytes that wait: on disk for this destination, as far as we know, and in our memory."""
-        return self._usage + self._memory_bytes  # without the lock: whoever counts must not wait for a disk that hangs
+        return self._usage + self._memory.size  # without the lock: whoever counts must not wait for a disk that hangs
 
     def standing(self) -> dict[str, int | float | None]:
         """Measure what this process has to send: bytes, segments, and the oldest one's age in seconds.
@@ -300,23 +267,17 @@ class Spool:
         """
         with self._guard:
             folders = [*self._adopted] if self._own is None else [self._own.folder, *self._adopted]
-            size, count = self._memory_bytes, int(self._memory_bytes > 0)
-        oldest: float | None = None
-        for folder in folders:
-            for path in segments_in(folder):
-                with contextlib.suppress(OSError):  # sent in the meantime
-                    found = path.stat()
-                    size, count = size + found.st_size, count + 1
-                    oldest = found.st_mtime if oldest is None else min(oldest, found.st_mtime)
+            in_memory = self._memory.size
+        size, count, oldest = measure(folders)
         age = None if oldest is None else round(max(0.0, time.time() - oldest), 1)
-        return {"bytes": size, "segments": count, "oldest": age}
+        return {"bytes": size + in_memory, "segments": count + int(in_memory > 0), "oldest": age}
 
     def pending(self) -> bool:
         """Whether anything waits to be sent: written by us, adopted, or in memory."""
         with self._guard:
             own = self._own
             writing = own is not None and own.since is not None
-            return writing or bool(self._memory) or self._taken is not None or self._first_path() is not None
+            return writing or bool(self._memory) or self._memory.taken is not None or self._first_path() is not None
 
     def close(self, timeout: float = 1.0) -> None:
         """Let go of every folder, and remove the empty ones: what waits on disk is for the next process.
@@ -326,12 +287,10 @@ class Spool:
         if not self._guard.acquire(timeout=max(0.0, timeout)):
             return
         try:
-            if self._taken is not None:  # sending it was not seen to end: better twice than never, ids tell them apart
-                self._memory.extendleft(reversed(lines_of(self._taken.data)))
-                self._taken = None
-            self._write(self._forget_memory())
+            self._memory.put_back()  # better twice than never, ids tell them apart
+            self._write(self._memory.clear())
             if self._memory:
-                self._counters.add("lost_at_exit", len(self._forget_memory()))
+                self._counters.add("lost_at_exit", len(self._memory.clear()))
             for folder in list(self._adopted):
                 self._leave(folder)
             own, self._own = self._own, None
@@ -361,35 +320,18 @@ class Spool:
                     return path
         return None
 
-    def _take_from_memory(self) -> Segment | None:
-        lines: list[bytes] = []
-        size = 0
-        while self._memory and (not lines or size + len(self._memory[0]) <= self._segment_bytes):
-            line = self._memory.popleft()
-            lines.append(line)
-            size += len(line)
-        if lines:
-            self._taken = Segment(None, b"".join(lines), size)
-        return self._taken
-
     def _read(self, path: Path) -> Segment | None:
         """Read a sealed segment; None if there is nothing in it to send, which is seen to here."""
         try:
-            size = path.stat().st_size
-            if size > _MAX_READ:
-                self._move_aside(path)
-                return None
-            data = path.read_bytes()
+            lines, size, torn = read_lines(path)
         except FileNotFoundError:
             return None
         except OSError:
             self._move_aside(path)
             return None
-        end = data.rfind(b"\n") + 1
-        if end < len(data):
+        if torn:
             self._counters.add("torn_lines")
-        lines = lines_of(data[:end])
-        readable = _is_ours if path.parent not in self._adopted else _is_whole
+        readable = is_ours if path.parent not in self._adopted else is_whole
         good = [line for line in lines if readable(line)]
         if len(good) < len(lines):
             bad = [line for line in lines if not readable(line)]
@@ -406,28 +348,18 @@ class Spool:
         return Segment(path, b"".join(good), size)
 
     def _adopt(self, folder: Path) -> bool:
-        try:
-            names = os.listdir(folder)  # noqa: PTH208  names are all we need
-            if LOCK_NAME not in names and not any(map(SEGMENT_NAME.match, names)):
-                return False  # somebody else's folder, or one just being made
-            lock = FileLock.take(folder / LOCK_NAME)
-        except OSError:
-            return False  # gone, or not ours to open
-        if lock is None:
+        found = adopt(folder)
+        if found is None:
             return False
+        lock, strangers = found
         self._adopted[folder] = lock
-        for name in names:
-            if name != LOCK_NAME and not SEGMENT_NAME.match(name):
-                self._move_aside(folder / name)  # of another edition of this software, perhaps
+        for path in strangers:
+            self._move_aside(path)  # of another edition of this software, perhaps
         return True
 
     def _leave(self, folder: Path) -> None:
-        """Give an adopted folder back, and remove it if it is empty."""
-        lock = self._adopted.pop(folder)
-        empty = not segments_in(folder)
-        lock.release(remove=empty)
-        if empty:
-            remove_folder(folder)
+        """Give an adopted folder back."""
+        give_back(folder, self._adopted.pop(folder))
 
     def _drop_file(self, path: Path, size: int) -> None:
         try:
@@ -441,21 +373,13 @@ class Spool:
         self._usage = max(0, self._usage - size)
 
     def _set_aside(self, name: str, lines: Sequence[bytes], *, anew: bool = False) -> None:
-        folder = self.root / REFUSED
         size = sum(map(len, lines))
         try:
             with self._guard:
                 if self._usage + size > self._max_bytes + self._memory_bound:  # these are bounded as well
                     raise OSError(errno.ENOSPC, name)  # noqa: TRY301  one way to fail
                 self._usage += size
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if anew else os.O_APPEND) | BINARY
-            fd = os.open(folder / name, flags, 0o600)
-            try:
-                if os.write(fd, b"".join(lines)) != size:
-                    raise OSError(errno.ENOSPC, name)
-            finally:
-                os.close(fd)
+            write_aside(self.root, name, lines, anew=anew)
         except OSError:
             self._counters.add("refuse_failed", len(lines))
 
@@ -465,29 +389,8 @@ class Spool:
         self._counters.say_once(
             _logger, "unreadable", "unreadable files of %s are kept in %s", self.root, self.root / REFUSED
         )
-        folder = self.root / REFUSED
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.replace(folder / f"{path.parent.name}-{path.name}")
+            move_aside(self.root, path)
         except OSError:
             self._unusable.add(path)
             self._counters.add("refuse_failed")
-
-
-def lines_of(data: bytes) -> list[bytes]:
-    """Split whole lines, each keeping its newline (`splitlines` would split at carriage returns too)."""
-    return [line + b"\n" for line in data.split(b"\n")[:-1]]
-
-
-def _is_ours(line: bytes) -> bool:
-    """Tell a line we wrote ourselves, at a glance."""
-    return (line.startswith(_FORMAT) and line.endswith(b"}\n")) or _is_whole(line)
-
-
-def _is_whole(line: bytes) -> bool:
-    """Tell a line of the format we know that nothing has happened to since."""
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(record, dict) and record.get("v") == 1

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from logos_shift_openai.client.periodic import Periodic, reset_in_child
-from logos_shift_openai.client.spool import lines_of
+from logos_shift_openai.client.segments import lines_of
 from logos_shift_openai.client.wire import (
     BadBatchError,
     TooLargeError,
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from logos_shift_openai.client.counters import Counters
     from logos_shift_openai.client.reports import Reports
-    from logos_shift_openai.client.spool import Segment, Spool
+    from logos_shift_openai.client.segments import Segment
+    from logos_shift_openai.client.spool import Spool
     from logos_shift_openai.client.wire import Receipt, RefusedLine
 
     class RecordsWire(Protocol):

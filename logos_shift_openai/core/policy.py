@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import Any, Final, get_args
 
 from .agreement import COMPARERS
-from .config import SHARE_MAX, Unit, calls_per_minute
+from .config import SHARE_MAX, Unit
+from .config_reading import calls_per_minute
 from .metrics import METRICS, QUALITY, Direction, UnknownMetricError, metric_of
 from .metrics import score_of as metric_score
 from .strict import ConfigError, Fields, flag, list_of, maybe, number_in, one_of, shown, whole

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from logos_shift_openai.core.config import Config, ConfigError, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.redaction import Redaction
+from logos_shift_openai.core.strict import ConfigError
 
 from .experiments import Document, ExperimentError, config_path, read_config
 from .rollout_guard import refuse_under_way
@@ -24,6 +25,8 @@ from .store.schema import configs
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from logos_shift_openai.core.config import Config
 
     from .store.database import Store
 

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from logos_shift_openai.core.config import Config, ConfigError, Experiment, State, config_from, parse_config
+from logos_shift_openai.core.config import Config, Experiment, State
+from logos_shift_openai.core.config_reading import config_from, parse_config
+from logos_shift_openai.core.strict import ConfigError
 
 from .file_lock import LockBusyError, hold_lock
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logos_shift_openai.core.config import ConfigError, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.gate import Compared, choose
+from logos_shift_openai.core.strict import ConfigError
 
 from .evaluation.asked import elsewhere
 from .evaluation.keeping import find_evaluation, latest_of, read_answers

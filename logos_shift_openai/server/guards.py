@@ -9,7 +9,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
-from logos_shift_openai.core.config import ConfigError
+from logos_shift_openai.core.strict import ConfigError
 
 from .prompt_drift import tell_drifts
 from .retirement import act, read_dates

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, func, select
 
 from .autopilot.keeping import list_autopilots
 from .clients import Clients, read_clients
+from .config_place import config_of
 from .embedded import positions
 from .keys import list_keys
 from .prices import read_prices
-from .rollouts import config_of, list_rollouts
+from .rollout_reading import list_rollouts
 from .spending import Spending, rates, spending
 from .spool_folders import waiting
 from .statistics import Success, success_of
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from logos_shift_openai.core.config import Experiment
 
-    from .rollouts import Rollout
+    from .rollout_reading import Rollout
     from .store.evidence import Key
 
 SERIES_HOURS: Final = 48

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, delete, insert, select
 
 from logos_shift_openai.core.routing import PROMPT_CHANGED
 
+from .config_place import config_of
 from .notifications.outbox import new_id, notify
 from .notifications.rules import Event
-from .rollouts import config_of
 from .store.database import store_of
 from .store.schema import calls, meta
 

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import openai
 from sqlalchemy import Connection, delete, insert, select
 
+from .config_place import config_of
 from .config_versions import change_config
 from .experiments import ExperimentError, change_file, state_in
 from .notifications.outbox import new_id, notify
 from .notifications.rules import Event
-from .rollouts import change_rollout, config_of, find_rollout
+from .rollout_reading import find_rollout
+from .rollouts import change_rollout
 from .store.schema import meta
 from .tuners.named import sdk_client
 from .tuners.problems import RefusedError, without_keys

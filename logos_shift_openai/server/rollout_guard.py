@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from logos_shift_openai.core.config import Config, Experiment, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.rollout_state import ENDED, state_from
 
 from .experiments import Document, ExperimentError, overlapping
@@ -21,6 +21,7 @@ from .store.schema import rollouts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from logos_shift_openai.core.config import Config, Experiment
     from logos_shift_openai.core.policy import Policy
     from logos_shift_openai.core.rollout_state import State
 

@@ -13,7 +13,7 @@ from logos_shift_openai.core.side_by_side import side_by_side
 from .prompt_drift import drifts
 from .retirement import retiring
 from .rollout_guard import warnings_of
-from .rollouts import Rollout, history
+from .rollout_reading import Rollout, history
 from .shadows import shadow_totals
 
 if TYPE_CHECKING:

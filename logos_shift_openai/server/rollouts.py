@@ -1,96 +1,58 @@
-"""The rollouts of a store: look at each open one, and write what is decided together with the config that it makes.
+"""The rollouts of a store: begin one, look at each open one, and change one by hand; what is decided is kept at once.
 
 Theory of operation. A look counts what has come in (`counting`), reads the counts, asks the pure core, and writes only
 if the rollout's row is still as it was read; so of two that look at the same time one gives way. Every change of state
 is kept as a decision with its evidence; a hold only when its why has changed, and of the holds of an hour that follow
-each other the last. On a server the decision, the state and the next config version are one transaction. The embedded
-config is a file: there the decision comes first, with the version that it will make in `pending`; then the file is
-written and `pending` cleared. A crash in between is mended by the next look, which brings the file to what was decided.
-So is what somebody has changed in the file by hand (see `server.rollout_guard`).
+each other the last. `rollout_keeping` writes the decision together with the config that it makes; what a crash has left
+undone there is mended by the next look, and so is what somebody has changed in the file by hand (see
+`server.rollout_guard`).
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, select
 
-from logos_shift_openai.core.config import Config, ConfigError, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.evidence import Evidence, ScoreError
-from logos_shift_openai.core.policy import Policy, policy_from
-from logos_shift_openai.core.rollout import Decision, begin, decide, decision_json, stopped
+from logos_shift_openai.core.rollout import Decision, begin, decide, stopped
 from logos_shift_openai.core.rollout_by_hand import RolloutError, by_hand
 from logos_shift_openai.core.rollout_pace import repaced
-from logos_shift_openai.core.rollout_state import ENDED, State, state_from
-from logos_shift_openai.core.rollout_trail import Point, longer, point_of
+from logos_shift_openai.core.rollout_state import ENDED
 from logos_shift_openai.core.rollout_words import percent
+from logos_shift_openai.core.strict import ConfigError
 
 from .baseline import fitted
-from .config_versions import StaleError, change_within, live_config, live_version
+from .config_place import config_of, document_of
+from .config_versions import StaleError
 from .counting import count, forget
 from .evaluation.refusing import refused_by_gate
-from .experiments import Document, ExperimentError, Plan, change_file, config_path, new_salt, read_config, start_in
+from .experiments import Document, ExperimentError, Plan, change_file, new_salt, start_in
 from .measures import MEASURED, evidence_of
-from .notifications.outbox import new_id, notify
-from .notifications.rules import decision_event, kind_of
-from .rollout_guard import cannot_begin, drift, find, mirrored, part_of, settle, subject_of
+from .rollout_guard import cannot_begin, drift, find, part_of, settle, subject_of
+from .rollout_keeping import TRIES, ChangedError, bring_file, keep
+from .rollout_reading import Rollout, begun_before, find_rollout, get_rollout, rollout_from
 from .shadows import add_agreement, compare_waiting
 from .store.database import StoreConflictError
 from .store.schema import decisions, rollouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection
     from pathlib import Path
 
-    from sqlalchemy import RowMapping
+    from logos_shift_openai.core.config import Config
+    from logos_shift_openai.core.policy import Policy
 
     from .store.database import Store
 
 TICK_SECONDS: Final = 1.0
 _HOLD_MS: Final = 5_000  # why nothing happens may change with each call; so often it is written down
 _HOUR_MS: Final = 3_600_000
-_TRIES: Final = 10
-_INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _AT_REST: Final = (*ENDED, "paused")  # a look decides nothing there
 _logger = logging.getLogger("logos_shift_openai.server")
-
-
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """A rollout as it stands in the store. `pending` is the config version that may not be in the file yet."""
-
-    experiment: str
-    policy: Policy
-    state: State
-    started: int
-    updated: int
-    pending: int | None
-    kept: str
-    """The text of the state as it was read, by which a later change is noticed."""
-    subject: Mapping[str, Any] | None = None
-    """What the config says of the experiment, see `server.rollout_guard`; None where it was not kept yet."""
-    trail: tuple[Point, ...] = ()
-    """The course of its proofs, see `core.rollout_trail`."""
-
-    @property
-    def revision(self) -> str:
-        """A text that changes with whatever happens to the rollout, but not with a look that changes nothing."""
-        state = replace(self.state, seen=0.0)
-        return sha256(json.dumps([self.policy.to_json(), state.to_json()]).encode()).hexdigest()[:16]
-
-
-class ChangedError(StoreConflictError):
-    """Another process has decided in the meantime."""
-
-
-class NoRolloutError(RolloutError):
-    """There is no rollout of that experiment."""
 
 
 def tick(store: Store, now: int, home: Path | None = None) -> list[tuple[str, Decision]]:
@@ -105,12 +67,12 @@ def tick(store: Store, now: int, home: Path | None = None) -> list[tuple[str, De
         What was kept as a decision, by experiment.
     """
     with store.reading() as connection:
-        found = [_rollout(row) for row in connection.execute(select(rollouts)).mappings()]
+        found = [rollout_from(row) for row in connection.execute(select(rollouts)).mappings()]
     kept = []
     for one in found:
         try:
             if home is not None and one.pending is not None:
-                _bring_file(store, home, one.experiment)
+                bring_file(store, home, one.experiment)
             if one.state.phase in ENDED:
                 forget(store, one.experiment)
             else:
@@ -201,7 +163,7 @@ def begin_rollout(
         experiment = find(config, key)
         if experiment is None or experiment.state != "running":
             raise ExperimentError(f"there is no experiment {key} that runs")
-        number, proven = _before(connection, key, experiment.dataset)
+        number, proven = begun_before(connection, key, experiment.dataset)
         failed = refused_by_gate(connection, experiment.candidate)
         refused = None if failed is None or force else f"{failed}; --force WHY begins all the same"
         fault = cannot_begin(connection, config, key) or refused
@@ -226,7 +188,7 @@ def begin_rollout(
             raise ExperimentError(f"experiment {key} was changed in this moment; try again")
         settle(fresh, key, part_of(fit.policy, state), None)
 
-    _write(store, key, before, fit.policy, first, Evidence(), now, home, subject=subject, change=change, by_key=by_key)
+    keep(store, key, before, fit.policy, first, Evidence(), now, home, subject=subject, change=change, by_key=by_key)
     return get_rollout(store, key)
 
 
@@ -258,7 +220,7 @@ def change_rollout(
         StaleError: it has none of the expected revisions.
         ChangedError: others change it all the time.
     """
-    for left in reversed(range(_TRIES)):
+    for left in reversed(range(TRIES)):
         one = get_rollout(store, key)
         if expected is not None and one.revision not in expected:
             raise StaleError(f"the rollout of {key} has changed since it was read; it is {one.revision} now")
@@ -270,7 +232,7 @@ def change_rollout(
         if why is not None:
             decision = replace(decision, event="guard", why=why)
         try:
-            _write(store, key, one, one.policy, decision, evidence, now, home, by_key=by_key)
+            keep(store, key, one, one.policy, decision, evidence, now, home, by_key=by_key)
         except ChangedError:  # a look came in between; what was asked for holds for what it decided, too
             if not left:
                 raise
@@ -305,7 +267,7 @@ def change_policy(
         StaleError: it has none of the expected revisions.
         ChangedError: others change it all the time.
     """
-    for left in reversed(range(_TRIES)):
+    for left in reversed(range(TRIES)):
         one = get_rollout(store, key)
         if expected is not None and one.revision not in expected:
             raise StaleError(f"the rollout of {key} has changed since it was read; it is {one.revision} now")
@@ -313,115 +275,12 @@ def change_policy(
         if decision is None:
             return
         try:
-            _write(store, key, one, policy, decision, Evidence(), now, home, by_key=by_key)
+            keep(store, key, one, policy, decision, Evidence(), now, home, by_key=by_key)
         except ChangedError:  # a look came in between
             if not left:
                 raise
             continue
         return
-
-
-def get_rollout(store: Store, key: str) -> Rollout:
-    """Read a rollout.
-
-    Raises:
-        RolloutError: there is none.
-    """
-    with store.reading() as connection:
-        found = find_rollout(connection, key)
-    if found is None:
-        raise NoRolloutError(f"there is no rollout of {key}")
-    return found
-
-
-def find_rollout(connection: Connection, key: str) -> Rollout | None:
-    """Read a rollout, None where there is none."""
-    row = connection.execute(select(rollouts).where(rollouts.c.experiment == key)).mappings().first()
-    return None if row is None else _rollout(row)
-
-
-def list_rollouts(connection: Connection) -> list[Rollout]:
-    """List all rollouts by their experiments."""
-    return [_rollout(row) for row in connection.execute(select(rollouts).order_by(rollouts.c.experiment)).mappings()]
-
-
-def history(
-    connection: Connection, key: str, limit: int | None = None, before: int | None = None
-) -> list[dict[str, Any]]:
-    """List the decisions about an experiment, the latest first; `document` is read from its JSON.
-
-    Args:
-        connection: A reader's connection.
-        key: The experiment.
-        limit: So many at most.
-        before: Only those with an id below this one.
-    """
-    query = select(decisions).where(decisions.c.experiment == key).order_by(decisions.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(decisions.c.id < before)
-    return [{**row, "document": json.loads(row["document"])} for row in connection.execute(query).mappings()]
-
-
-def _before(connection: Connection, key: str, dataset: str) -> tuple[int, int]:
-    """Count the rollouts of a dataset so far, and those of them that were promoted by proof from a shared alpha.
-
-    Decisions of before datasets were noted count where they are of the same experiment.
-    """
-    turns = select(decisions.c.experiment, decisions.c.event, decisions.c.document).where(
-        decisions.c.event.in_(("begin", "proven"))
-    )
-    begun = proven = 0
-    for row in connection.execute(turns):
-        told = json.loads(row.document)
-        if row.experiment == key or told.get("dataset") == dataset:
-            begun += row.event == "begin"
-            proven += row.event == "proven" and told.get("spend", False)
-    return begun, proven
-
-
-def _rollout(row: RowMapping) -> Rollout:
-    return Rollout(
-        row["experiment"],
-        policy_from(json.loads(row["policy"])),
-        state_from(json.loads(row["state"])),
-        row["started"],
-        row["updated"],
-        row["pending"],
-        row["state"],
-        None if row["subject"] is None else json.loads(row["subject"]),
-        tuple(json.loads(row["trail"] or "[]")),
-    )
-
-
-def config_of(connection: Connection, home: Path | None) -> Config:
-    """Read the config that the rollouts of a store are about; `home` as in `tick`.
-
-    Raises:
-        ConfigError: the file is broken.
-    """
-    return config_from(json.loads(live_config(connection).document)) if home is None else read_config(home)
-
-
-def document_of(connection: Connection, home: Path | None) -> Document:
-    """Read the document of that config, as `config_of` reads the config.
-
-    Raises:
-        ConfigError: the file is broken.
-    """
-    if home is None:
-        found: Document = json.loads(live_config(connection).document)
-        return found
-    read_config(home)  # says what is wrong with it
-    path = config_path(home)
-    return json.loads(path.read_bytes()) if path.exists() else {"version": 1}
-
-
-def _dataset(connection: Connection, key: str, home: Path | None) -> str | None:
-    """Give the dataset of an experiment; None where there is none, or its file cannot be read just now."""
-    with suppress(ExperimentError, ConfigError):
-        experiment = find(config_of(connection, home), key)
-        return None if experiment is None else experiment.dataset
-    return None
 
 
 def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision | None:
@@ -433,7 +292,7 @@ def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision |
     mended = _mended(one, config, now)
     if mended is not None:
         _logger.warning("the rollout of %s: %s", one.experiment, mended.why)
-        _write(store, one.experiment, one, one.policy, mended, Evidence(), now, home, moved=True)
+        keep(store, one.experiment, one, one.policy, mended, Evidence(), now, home, moved=True)
         return mended
     with store.reading() as connection:
         evidence = evidence_of(connection, one.experiment, one.policy, one.state, now / 1000)
@@ -451,7 +310,7 @@ def _look(store: Store, one: Rollout, now: int, home: Path | None) -> Decision |
     again = held and last is not None and last.action == "hold" and last.event is None
     if held and last is not None and (decision.why == last.why or (again and 0 <= now - last.at < _HOLD_MS)):
         return None
-    _write(store, one.experiment, one, one.policy, decision, evidence, now, home)
+    keep(store, one.experiment, one, one.policy, decision, evidence, now, home)
     if again and last is not None and last.at // _HOUR_MS == now // _HOUR_MS:
         with store.writing() as connection:  # a crash before this leaves a hold more, and nothing else
             connection.execute(delete(decisions).where(decisions.c.id == last.id))
@@ -475,158 +334,3 @@ def _mended(one: Rollout, config: Config, now: int) -> Decision | None:
         f"`logos-shift rollout rollback {key}` first"
     )
     return Decision("hold", "mended", why, state, state.seen)
-
-
-def _write(
-    store: Store,
-    key: str,
-    before: Rollout | None,
-    policy: Policy,
-    decision: Decision,
-    evidence: Evidence,
-    now: int,
-    home: Path | None,
-    *,
-    moved: bool = False,
-    subject: Mapping[str, Any] | None = None,
-    change: Callable[[Document], None] | None = None,
-    by_key: str | None = None,
-) -> None:
-    """Keep a decision, the state after it and, where the config is to say otherwise or `moved`, the version of it.
-
-    With a `subject` the rollout begins; `change` makes the config in the place of `settle`.
-    """
-    begins = before is None or subject is not None
-    part = part_of(policy, decision.state)
-    moved = moved or begins or before is None or part != part_of(before.policy, before.state)
-    trail: list[Point] = [] if before is None or begins else list(before.trail)
-    if before is not None:
-        trail = longer(trail, point_of(decision, before.state.share))
-    if subject is None and before is not None:
-        subject = before.subject
-    course: dict[str, Any] = {"subject": None if subject is None else json.dumps(subject), "trail": json.dumps(trail)}
-
-    def settled(fresh: Document) -> None:
-        settle(fresh, key, part, subject)
-
-    told = {**decision_json(decision), "evidence": evidence.rows(), "spend": policy.spend}
-    row = {"action": decision.action, "event": decision.event, "why": decision.why, "share": decision.state.share}
-    pending = None
-    for _ in range(_TRIES):
-        with suppress(_AgainError), store.writing() as connection:
-            if begins:
-                _wait_for_ingest(connection)
-            version = None
-            if moved:
-                version = _next_version(connection, change or settled, decision.why, now, home, by_key)
-            dataset = _dataset(connection, key, home)
-            document = json.dumps({**told, "dataset": dataset}, allow_nan=False)
-            pending = version if home is not None else None
-            if pending is not None:
-                course["pending"] = pending
-            _keep_state(
-                connection,
-                key,
-                before,
-                policy,
-                decision.state,
-                now,
-                course,
-            )
-            values = {"experiment": key, "at": now, **row, "config_version": version, "document": document}
-            connection.execute(insert(decisions).values(**values))
-            _tell(connection, key, before, decision, now, dataset)
-            break
-    else:
-        raise ExperimentError("others change the config all the time; try again")
-    if home is not None and pending is not None:
-        _bring_file(store, home, key)
-
-
-def _tell(
-    connection: Connection, key: str, before: Rollout | None, decision: Decision, now: int, dataset: str | None
-) -> None:
-    """Put what people must hear of into the outbox, in the decision's own transaction."""
-    kind = kind_of(None if before is None else before.state, decision)
-    if kind is not None:
-        notify(connection, decision_event(new_id(now), key, None if dataset == "*" else dataset, kind, decision))
-
-
-def _wait_for_ingest(connection: Connection) -> None:
-    """Make sure that whoever takes records in from here on sees that a rollout is open, and nobody still does not."""
-    if connection.dialect.name == "postgresql":  # every ingest has read the table, and holds it till its end
-        connection.exec_driver_sql("LOCK TABLE rollouts IN ACCESS EXCLUSIVE MODE")
-
-
-class _AgainError(Exception):
-    """Another writer took the version; the transaction is undone."""
-
-
-def _next_version(
-    connection: Connection,
-    change: Callable[[Document], None],
-    why: str,
-    now: int,
-    home: Path | None,
-    by_key: str | None,
-) -> int | None:
-    if home is not None:
-        return read_config(home).version + 1
-    made = change_within(connection, change, why=why, now=now, by_key=by_key, by_rollout=True)
-    if made is None:
-        raise _AgainError
-    return made[0].version
-
-
-def _keep_state(
-    connection: Connection,
-    key: str,
-    before: Rollout | None,
-    policy: Policy,
-    state: State,
-    now: int,
-    more: Mapping[str, Any],
-) -> None:
-    values: dict[str, Any] = {
-        "policy": json.dumps(policy.to_json()),
-        "state": json.dumps(state.to_json(), allow_nan=False),
-        "started": int(state.started * 1000),
-        "updated": now,
-        **more,
-    }
-    if before is None:
-        fresh = _INSERT[connection.dialect.name](rollouts).values(experiment=key, **values)
-        taken = connection.scalar(fresh.on_conflict_do_nothing().returning(rollouts.c.experiment)) is None
-        if taken:
-            raise ChangedError(f"another process has begun the rollout of {key} in this moment")
-        return
-    same = (rollouts.c.experiment == key) & (rollouts.c.state == before.kept)
-    if connection.execute(update(rollouts).where(same).values(**values)).rowcount != 1:
-        raise ChangedError(f"the rollout of {key} was changed by another process; look again")
-
-
-def _bring_file(store: Store, home: Path, key: str) -> None:
-    """Bring the embedded config to what was decided last, if it may not be there yet.
-
-    The file is written within the transaction, so that nobody else's later decision is overwritten by this one.
-    """
-    with store.writing() as connection:
-        row = find_rollout(connection, key)
-        if row is None or row.pending is None:
-            return
-        config, part = read_config(home), part_of(row.policy, row.state)
-        one = find(config, key)
-        agrees = (
-            one is None
-            or one.state == "stopped"
-            or (mirrored(one) == part.mirror and not drift(config, key, part, row.subject))
-        )
-        if not agrees:
-            change_file(home, lambda fresh: settle(fresh, key, part, row.subject))
-        connection.execute(update(rollouts).where(rollouts.c.experiment == key).values(pending=None))
-
-
-def embedded_home(store: Store, home: Path) -> Path | None:
-    """Tell where the config of a home folder's store is: its own file until it was served, then the store itself."""
-    with store.reading() as connection:
-        return None if live_version(connection) else home

@@ -23,7 +23,8 @@ from logos_shift_openai.server.autopilot.running import turn
 from logos_shift_openai.server.evaluation.keeping import list_evaluations, read_answers
 from logos_shift_openai.server.holding import BusyError
 from logos_shift_openai.server.notifications.outbox import list_outbox
-from logos_shift_openai.server.rollouts import change_rollout, get_rollout, list_rollouts
+from logos_shift_openai.server.rollout_reading import get_rollout, list_rollouts
+from logos_shift_openai.server.rollouts import change_rollout
 from logos_shift_openai.server.store.database import Store
 from logos_shift_openai.server.tuners.jobs import list_jobs
 from logos_shift_openai.server.tuners.machine import advance

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from logos_shift_openai.cli.experiment import read_share
-from logos_shift_openai.core.config import parse_config
+from logos_shift_openai.core.config_reading import parse_config
 
 START = ["experiment", "start", "x", "--model", "gpt-*", "--candidate", "tiny"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from logos_shift_openai.core.config import parse_config
+from logos_shift_openai.core.config_reading import parse_config
 
 sys.path.append(str(Path(__file__).parents[1] / "server"))
 from served import Process

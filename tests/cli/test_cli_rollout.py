@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from logos_shift_openai.cli.rollout import sparkline
-from logos_shift_openai.core.config import parse_config
+from logos_shift_openai.core.config_reading import parse_config
 from logos_shift_openai.core.records import CallError, Unit
 
 START = ["rollout", "start", "x", "--model", "big", "--candidate", "tiny", "--unit", "call"]

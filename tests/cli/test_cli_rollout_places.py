@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logos_shift_openai.core.config import parse_config
+from logos_shift_openai.core.config_reading import parse_config
 from logos_shift_openai.server.store.database import open_store
 
 sys.path.append(str(Path(__file__).parents[1] / "server"))

@@ -11,7 +11,8 @@ import pytest
 from logos_shift_openai.client.counters import Counters
 from logos_shift_openai.client.file_lock import folders_in, segments_in
 from logos_shift_openai.client.recorder import Recorder
-from logos_shift_openai.client.spool import Spool, lines_of
+from logos_shift_openai.client.segments import lines_of
+from logos_shift_openai.client.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

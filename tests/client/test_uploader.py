@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logos_shift_openai.client.counters import Counters
-from logos_shift_openai.client.spool import REFUSED, Spool, lines_of
+from logos_shift_openai.client.refused_files import REFUSED
+from logos_shift_openai.client.segments import lines_of
+from logos_shift_openai.client.spool import Spool
 from logos_shift_openai.client.uploader import Uploader
 from logos_shift_openai.client.wire import (
     BadBatchError,

@@ -8,7 +8,7 @@ import pytest
 
 from logos_shift_openai.core.autopilot import COSTS, SERVES, Facts, State, approve, next_step, state_of
 from logos_shift_openai.core.autopilot_policy import AutopilotPolicy, autopilot_from
-from logos_shift_openai.core.config import ConfigError
+from logos_shift_openai.core.strict import ConfigError
 
 ON = AutopilotPolicy(("big",), "small", mode="on", tuner="command")
 DAY = 86_400_000

@@ -8,9 +8,11 @@ from random import Random
 import pytest
 
 from logos_shift_openai.core.body_sampling import keeps_bodies, usage_alone
-from logos_shift_openai.core.config import ConfigError, Rates, Sampling, parse_config
+from logos_shift_openai.core.config import Rates, Sampling
+from logos_shift_openai.core.config_reading import parse_config
 from logos_shift_openai.core.ids import fraction, uuid7
 from logos_shift_openai.core.records import CallRecord, RecordError, call_line, read_line
+from logos_shift_openai.core.strict import ConfigError
 
 DICE = Random(11)
 IDS = [uuid7(1_764_000_000_000 + n, DICE.randbytes(10)) for n in range(4_000)]

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logos_shift_openai.core.config import Config, ConfigError, Shadow, config_from, parse_config
+from logos_shift_openai.core.config import Config, Shadow
+from logos_shift_openai.core.config_reading import config_from, parse_config
+from logos_shift_openai.core.strict import ConfigError
 
 EXPERIMENT = {"key": "e", "match": {"model": "m"}, "candidate": {"model": "c"}, "share": 5, "salt": "s"}
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logos_shift_openai.core.config import ConfigError, parse_config
+from logos_shift_openai.core.config_reading import parse_config
 from logos_shift_openai.core.gate import (
     FEWEST,
     Compared,
@@ -19,6 +19,7 @@ from logos_shift_openai.core.gate import (
     confidences_in,
     upper_bound,
 )
+from logos_shift_openai.core.strict import ConfigError
 
 
 def test_confidences():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.held_out import Judged, Rules, report, rules_from
+from logos_shift_openai.core.strict import ConfigError
 
 
 def rows(right, wrong, answer="yes", valid=None):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from logos_shift_openai.core.config import ConfigError, Examples, config_from
+from logos_shift_openai.core.config import Examples
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.examples import (
     BadIndexError,
     Example,
@@ -20,6 +21,7 @@ from logos_shift_openai.core.examples import (
     read_index,
     with_examples,
 )
+from logos_shift_openai.core.strict import ConfigError
 from logos_shift_openai.lab import data
 
 SOME = [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from logos_shift_openai.core.config import ConfigError, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.routing import Units, route
+from logos_shift_openai.core.strict import ConfigError
 
 
 def config(prompts):

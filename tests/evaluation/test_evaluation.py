@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logos_shift_openai.core.config import config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.held_out import Rules
 from logos_shift_openai.core.prices import Price
 from logos_shift_openai.server.evaluation.keeping import (

@@ -25,7 +25,7 @@ from logos_shift_openai.core.autopilot_policy import autopilot_from
 from logos_shift_openai.lab import Lab
 from logos_shift_openai.server.autopilot.keeping import find_autopilot, history, set_policy
 from logos_shift_openai.server.evaluation.keeping import list_evaluations, read_answers
-from logos_shift_openai.server.rollouts import list_rollouts
+from logos_shift_openai.server.rollout_reading import list_rollouts
 from logos_shift_openai.server.store.database import open_store
 from logos_shift_openai.server.tuners.jobs import list_jobs
 

@@ -28,7 +28,9 @@ import logos_shift_openai
 from logos_shift_openai.client.counters import Counters
 from logos_shift_openai.client.file_lock import folders_in, segments_in
 from logos_shift_openai.client.recorder import Recorder
-from logos_shift_openai.client.spool import REFUSED, Spool, lines_of
+from logos_shift_openai.client.refused_files import REFUSED
+from logos_shift_openai.client.segments import lines_of
+from logos_shift_openai.client.spool import Spool
 from logos_shift_openai.client.uploader import Uploader
 from logos_shift_openai.client.wire import Wire
 

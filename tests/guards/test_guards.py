@@ -15,14 +15,16 @@ from logos_shift_openai.core.policy import policy_from
 from logos_shift_openai.core.records import CallRecord, call_line
 from logos_shift_openai.core.routing import PROMPT_CHANGED
 from logos_shift_openai.lab import Lab
+from logos_shift_openai.server.config_place import config_of
 from logos_shift_openai.server.experiments import Plan, start
 from logos_shift_openai.server.guards import GuardStep, guard
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.notifications.outbox import list_outbox
 from logos_shift_openai.server.prompt_drift import drifts
 from logos_shift_openai.server.retirement import retiring
+from logos_shift_openai.server.rollout_reading import get_rollout, history
 from logos_shift_openai.server.rollout_view import rollout_json
-from logos_shift_openai.server.rollouts import begin_rollout, config_of, get_rollout, history
+from logos_shift_openai.server.rollouts import begin_rollout
 from logos_shift_openai.server.store.database import open_store
 
 NOW = 1_764_000_000_000

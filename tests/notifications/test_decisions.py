@@ -13,11 +13,12 @@ from logos_shift_openai.core.findings import UNITS
 from logos_shift_openai.core.policy import Policy
 from logos_shift_openai.core.rollout import Decision, begin, decide
 from logos_shift_openai.core.rollout_by_hand import by_hand
-from logos_shift_openai.server import experiments, rollouts
+from logos_shift_openai.server import experiments, rollout_keeping
 from logos_shift_openai.server.config_versions import change_config
 from logos_shift_openai.server.experiments import Plan, start_in
 from logos_shift_openai.server.notifications.outbox import list_outbox
 from logos_shift_openai.server.notifications.rules import kind_of
+from logos_shift_openai.server.rollout_reading import find_rollout, history
 from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, tick
 from logos_shift_openai.server.store.schema import notifications
 
@@ -47,7 +48,7 @@ def test_a_rollout_s_turns_are_told(store):
     ]  # fmt: skip
     with store.reading() as connection:
         last = connection.execute(select(notifications).order_by(notifications.c.id.desc())).mappings().first()
-        said = rollouts.history(connection, "sales-tiny")[0]
+        said = history(connection, "sales-tiny")[0]
     assert (last["experiment"], last["dataset"], last["why"]) == ("sales-tiny", "sales", said["why"])
     data = json.loads(last["data"])
     assert (data["share"], data["phase"], data["look"]["metrics"][0]["metric"]) == (0, "rolled_back", "success")
@@ -69,12 +70,12 @@ def test_a_decision_that_is_undone_is_not_told(store, monkeypatch):
     """They are one transaction: where the event cannot be kept, nothing was decided."""
     change_config(store, lambda document: start_in(document, PLAN, "salt"), why="test", now=NOW)
     with monkeypatch.context() as patched:
-        patched.setattr(rollouts, "notify", lambda *_: 1 / 0)
+        patched.setattr(rollout_keeping, "notify", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             begin_rollout(store, "sales-tiny", POLICY, NOW)
     with store.reading() as connection:
-        assert rollouts.find_rollout(connection, "sales-tiny") is None
-        assert rollouts.history(connection, "sales-tiny") == []
+        assert find_rollout(connection, "sales-tiny") is None
+        assert history(connection, "sales-tiny") == []
     begin_rollout(store, "sales-tiny", POLICY, NOW)
     assert kinds(store) == ["rollout.began"]
 

@@ -12,7 +12,8 @@ from logos_shift_openai.core.policy import Policy
 from logos_shift_openai.core.prices import Price
 from logos_shift_openai.lab import Lab
 from logos_shift_openai.server.prices import keep_prices
-from logos_shift_openai.server.rollouts import begin_rollout, get_rollout, history, tick
+from logos_shift_openai.server.rollout_reading import get_rollout, history
+from logos_shift_openai.server.rollouts import begin_rollout, tick
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "place", "schema": CITY}}

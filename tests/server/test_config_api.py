@@ -9,7 +9,7 @@ import time
 import pytest
 from served import Served, wait_until
 
-from logos_shift_openai.core.config import parse_config
+from logos_shift_openai.core.config_reading import parse_config
 
 PLAN = {"key": "e", "models": ["m"], "candidate": "c", "share": 500}
 

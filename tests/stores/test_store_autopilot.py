@@ -14,7 +14,7 @@ from logos_shift_openai.server.autopilot.running import turn
 from logos_shift_openai.server.config_versions import live_config
 from logos_shift_openai.server.evaluation.running import Bench
 from logos_shift_openai.server.guards import guard
-from logos_shift_openai.server.rollouts import get_rollout
+from logos_shift_openai.server.rollout_reading import get_rollout
 from logos_shift_openai.server.tuners.machine import advance
 from logos_shift_openai.server.tuners.step import workshop
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logos_shift_openai.core.config import config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.policy import Guarded, Policy
 from logos_shift_openai.core.prices import Price
 from logos_shift_openai.core.records import Attempt, CallError, Unit
@@ -19,7 +19,8 @@ from logos_shift_openai.server.experiments import Plan, start_in
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.measures import evidence_of
 from logos_shift_openai.server.prices import keep_prices
-from logos_shift_openai.server.rollouts import begin_rollout, history
+from logos_shift_openai.server.rollout_reading import history
+from logos_shift_openai.server.rollouts import begin_rollout
 
 if TYPE_CHECKING:
     from logos_shift_openai.server.store.database import Store

@@ -14,7 +14,7 @@ from sqlalchemy import delete, event, func, select
 from logos_shift_openai.core.ids import uuid7
 from logos_shift_openai.core.policy import Guarded, Policy
 from logos_shift_openai.core.records import CallError, CallRecord, FeedbackRecord, Unit, call_line, feedback_line
-from logos_shift_openai.server import rollouts
+from logos_shift_openai.server import rollout_keeping
 from logos_shift_openai.server.config_versions import change_config
 from logos_shift_openai.server.counting import compare, count, forget
 from logos_shift_openai.server.experiments import Plan, start_in
@@ -22,7 +22,8 @@ from logos_shift_openai.server.fold import mend_since
 from logos_shift_openai.server.ingest import ingest, ingest_within
 from logos_shift_openai.server.measures import evidence_of, recounted
 from logos_shift_openai.server.retention import Rule, enforce, set_rule
-from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, get_rollout, tick
+from logos_shift_openai.server.rollout_reading import get_rollout
+from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, tick
 from logos_shift_openai.server.store.database import Store, StoreConflictError, StoreError, open_store
 from logos_shift_openai.server.store.rollout_counts import counted
 from logos_shift_openai.server.store.schema import calls, rollout_counts, rollout_events, rollout_units
@@ -109,7 +110,7 @@ def step(store: Store, state: State, share: int, now: int) -> State:
     """Go to a share as a decision does."""
     after = replace(state, seen=now / 1000).at(share, {"success": 300, "errors": 500})
     with store.writing() as connection:
-        rollouts._keep_state(connection, "x", get_rollout(store, "x"), POLICY, after, now, {})
+        rollout_keeping._keep_state(connection, "x", get_rollout(store, "x"), POLICY, after, now, {})
     return after
 
 

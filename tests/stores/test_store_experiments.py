@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logos_shift_openai.core.config import ConfigError, parse_config
+from logos_shift_openai.core.config_reading import parse_config
+from logos_shift_openai.core.strict import ConfigError
 from logos_shift_openai.server.experiments import (
     ExperimentError,
     Plan,

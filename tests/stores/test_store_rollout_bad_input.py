@@ -9,25 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.evidence import ScoreError
 from logos_shift_openai.core.metrics import UnknownMetricError, score_of
 from logos_shift_openai.core.policy import Policy, policy_from
 from logos_shift_openai.core.records import CallRecord, FeedbackRecord, Unit, call_line, feedback_line
 from logos_shift_openai.core.rollout_by_hand import RolloutError
+from logos_shift_openai.core.strict import ConfigError
+from logos_shift_openai.server.config_place import config_of
 from logos_shift_openai.server.config_versions import change_config, live_config
 from logos_shift_openai.server.experiments import Plan
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.measures import evidence_of
 from logos_shift_openai.server.rollout_guard import warnings_of
-from logos_shift_openai.server.rollouts import (
-    begin_rollout,
-    change_rollout,
-    config_of,
-    get_rollout,
-    history,
-    tick,
-)
+from logos_shift_openai.server.rollout_reading import get_rollout, history
+from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, tick
 
 if TYPE_CHECKING:
     from logos_shift_openai.core.evidence import Evidence

@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logos_shift_openai.core.config import Experiment, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.ids import uuid7
 from logos_shift_openai.core.policy import Guarded, Policy
 from logos_shift_openai.core.records import CallError, CallRecord, FeedbackRecord, Unit, call_line, feedback_line
 from logos_shift_openai.core.rollout import decide
 from logos_shift_openai.core.rollout_by_hand import RolloutError
 from logos_shift_openai.core.routing import bucket_of
-from logos_shift_openai.server import experiments, rollouts
+from logos_shift_openai.server import experiments, rollout_keeping, rollouts
 from logos_shift_openai.server.config_versions import change_config, live_config, live_version
 from logos_shift_openai.server.experiments import ExperimentError, Plan, read_config, start_in
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.measures import evidence_of
-from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, get_rollout, history, tick
+from logos_shift_openai.server.rollout_reading import get_rollout, history
+from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, tick
 from logos_shift_openai.server.store.database import Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from logos_shift_openai.core.config import Experiment
 
 START = 1_764_000_000_000
 HOUR = 3_600_000
@@ -206,7 +209,7 @@ def test_two_that_look_at_once_decide_once(world: Callable[[float], World], monk
     told, share = it.told(), it.experiment.share
     with monkeypatch.context() as patched:
         patched.setattr(rollouts, "get_rollout", lambda _store, _key: stale)
-        with pytest.raises(rollouts.ChangedError):
+        with pytest.raises(rollout_keeping.ChangedError):
             change_rollout(it.store, "x", "promote", it.now, it.home)
     assert (it.told(), it.experiment.share) == (told, share)
 
@@ -217,7 +220,7 @@ def test_a_crash_before_the_file_is_mended(tmp_path: Path, monkeypatch: pytest.M
     it = World(store, tmp_path, 0.9)
     begin_rollout(store, "x", POLICY, it.now, tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(rollouts, "change_file", lambda *_: 1 / 0)
+        patched.setattr(rollout_keeping, "change_file", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             change_rollout(store, "x", "roll_back", it.now, tmp_path)
     assert (it.experiment.share, it.told()[-1]["share"]) == (1_000, 0)

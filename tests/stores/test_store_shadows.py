@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from logos_shift_openai.core.agreement import COMPARERS, IncomparableError
-from logos_shift_openai.core.config import Experiment, config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.policy import policy_from
 from logos_shift_openai.core.records import Attempt, CallError
 from logos_shift_openai.core.rollout_by_hand import RolloutError
@@ -19,7 +19,8 @@ from logos_shift_openai.server.config_versions import change_config, live_config
 from logos_shift_openai.server.experiments import Plan, read_config, start_in
 from logos_shift_openai.server.ingest import ingest
 from logos_shift_openai.server.retention import DAY_MS, Rule, enforce, set_rule
-from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, get_rollout, history, tick
+from logos_shift_openai.server.rollout_reading import get_rollout, history
+from logos_shift_openai.server.rollouts import begin_rollout, change_rollout, tick
 from logos_shift_openai.server.shadows import compare_waiting, pairs, shadow_totals
 from logos_shift_openai.server.statistics import totals, variant_statistics
 from logos_shift_openai.server.store.database import Store, open_store
@@ -32,6 +33,8 @@ from logos_shift_openai.server.store.schema import shadows
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from logos_shift_openai.core.config import Experiment
 
 NOW = 1_764_000_000_000  # as of the `lines` of this folder
 

@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logos_shift_openai.core.config import Config, ConfigError, Experiment, parse_config
+from logos_shift_openai.core.config_reading import parse_config
+from logos_shift_openai.core.strict import ConfigError
 
 from .finding import Finding, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from logos_shift_openai.core.config import Config, Experiment
 
 
 def config(on: Machine) -> Iterator[Finding]:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 def guards(on: Machine) -> Iterator[Finding]:
     """Say what is kept of models that end and prompts that have changed."""
+    from logos_shift_openai.server.config_place import config_of, embedded_home  # noqa: PLC0415
     from logos_shift_openai.server.prompt_drift import drifts  # noqa: PLC0415
     from logos_shift_openai.server.retirement import retiring  # noqa: PLC0415
-    from logos_shift_openai.server.rollouts import config_of, embedded_home  # noqa: PLC0415
 
     if not on.place.store_path.exists():
         return

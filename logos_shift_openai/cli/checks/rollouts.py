@@ -17,8 +17,8 @@ _OPEN: Final = ("ramping", "shadow")
 
 def rollouts(on: Machine) -> Iterator[Finding]:
     """Look at the rollouts of the embedded store."""
+    from logos_shift_openai.server.rollout_reading import list_rollouts  # noqa: PLC0415
     from logos_shift_openai.server.rollout_view import rollout_json  # noqa: PLC0415
-    from logos_shift_openai.server.rollouts import list_rollouts  # noqa: PLC0415
     from logos_shift_openai.server.store.database import StoreError  # noqa: PLC0415
 
     if on.config is None or on.url or not on.place.store_path.exists():

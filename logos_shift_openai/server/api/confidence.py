@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from logos_shift_openai.core.gate import Gate
+from logos_shift_openai.server.config_place import config_of
 from logos_shift_openai.server.gates import NoGateError, gate_for, gate_in
-from logos_shift_openai.server.rollouts import config_of
 
 from . import experiments
 from .exchange import Answer, ApiError, Ask, Endpoint, to_json

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from logos_shift_openai.server import experiments
+from logos_shift_openai.server.config_place import document_of
 from logos_shift_openai.server.config_versions import change_config
-from logos_shift_openai.server.rollouts import document_of
 
 from .exchange import Answer, Ask, Endpoint, to_json
 

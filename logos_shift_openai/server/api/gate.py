@@ -11,11 +11,12 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from logos_shift_openai.core.config import ConfigError
 from logos_shift_openai.core.rollout_by_hand import RolloutError
+from logos_shift_openai.core.strict import ConfigError
 from logos_shift_openai.server.config_versions import StaleError
 from logos_shift_openai.server.experiments import ExperimentError, NoExperimentError
-from logos_shift_openai.server.rollouts import ChangedError, NoRolloutError
+from logos_shift_openai.server.rollout_keeping import ChangedError
+from logos_shift_openai.server.rollout_reading import NoRolloutError
 from logos_shift_openai.server.service import BusyError
 from logos_shift_openai.server.store.database import StoreError, StoreFullError
 

@@ -13,20 +13,12 @@ import msgspec
 from logos_shift_openai.core.policy import policy_from
 from logos_shift_openai.core.rollout_by_hand import RolloutError
 from logos_shift_openai.core.rollout_pace import FixedError
+from logos_shift_openai.server.config_place import config_of
 from logos_shift_openai.server.config_versions import StaleError
 from logos_shift_openai.server.experiments import Plan
+from logos_shift_openai.server.rollout_reading import NoRolloutError, find_rollout, history, list_rollouts
 from logos_shift_openai.server.rollout_view import rollout_json
-from logos_shift_openai.server.rollouts import (
-    NoRolloutError,
-    begin_rollout,
-    change_policy,
-    change_rollout,
-    check_policy,
-    config_of,
-    find_rollout,
-    history,
-    list_rollouts,
-)
+from logos_shift_openai.server.rollouts import begin_rollout, change_policy, change_rollout, check_policy
 
 from .exchange import Answer, ApiError, Ask, Endpoint, to_json
 

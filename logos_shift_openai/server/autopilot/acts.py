@@ -21,6 +21,7 @@ from logos_shift_openai.core.prices import MILLION
 from logos_shift_openai.core.rollout_by_hand import RolloutError
 from logos_shift_openai.core.rollout_state import ENDED
 from logos_shift_openai.core.strict import ConfigError
+from logos_shift_openai.server.config_place import config_of
 from logos_shift_openai.server.config_versions import change_config
 from logos_shift_openai.server.datasets.choosing import Choice, EditionError
 from logos_shift_openai.server.datasets.keeping import editions_of
@@ -28,7 +29,8 @@ from logos_shift_openai.server.datasets.register import find_edition, make_editi
 from logos_shift_openai.server.evaluation.keeping import NoEvaluationError, find_evaluation, open_evaluation
 from logos_shift_openai.server.experiments import ExperimentError, Plan, change_file, overlapping, state_in
 from logos_shift_openai.server.rollout_guard import refuse_under_way
-from logos_shift_openai.server.rollouts import begin_rollout, config_of, find_rollout
+from logos_shift_openai.server.rollout_reading import find_rollout
+from logos_shift_openai.server.rollouts import begin_rollout
 from logos_shift_openai.server.store.schema import tuning_jobs
 from logos_shift_openai.server.tuners.jobs import NoJobError, find_job, open_job
 from logos_shift_openai.server.tuners.machine import check

@@ -11,13 +11,14 @@ from sqlalchemy import and_, exists, func, or_, select
 
 from logos_shift_openai.core.autopilot import Facts
 from logos_shift_openai.core.config import Candidate, Experiment
+from logos_shift_openai.server.config_place import config_of
 from logos_shift_openai.server.datasets.register import find_edition
 from logos_shift_openai.server.evaluation.keeping import NoEvaluationError, find_evaluation
 from logos_shift_openai.server.experiments import overlapping
 from logos_shift_openai.server.feedback import SUCCESS_FROM
 from logos_shift_openai.server.gates import choose_gate, gate_json
 from logos_shift_openai.server.rollout_guard import find, under_way
-from logos_shift_openai.server.rollouts import config_of, find_rollout, history
+from logos_shift_openai.server.rollout_reading import find_rollout, history
 from logos_shift_openai.server.store.schema import calls, feedback
 from logos_shift_openai.server.tuners.edition import EditionError
 from logos_shift_openai.server.tuners.jobs import NoJobError, find_job

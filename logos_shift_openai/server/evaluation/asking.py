@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import openai
 
 from logos_shift_openai.core.candidate_body import changed_for
-from logos_shift_openai.core.config import config_from
+from logos_shift_openai.core.config_reading import config_from
 from logos_shift_openai.core.examples import read_index, with_examples
 from logos_shift_openai.core.gate import confidences_in
 from logos_shift_openai.server.tuners.named import sdk_client

@@ -384,4 +384,4 @@ def _json(name: str, value: object) -> str:
 
 def _shown(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - as core.config shows values
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - as core.strict shows values
