@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from blocks import PAGES, ROOT, SHELL, blocks_of, typed
-from outside import NOT_RUN, why_not_run
 from docs_provider import provider
+from outside import NOT_RUN, why_not_run
 from shell import shell
 from world import BEFORE, GIVEN, put_calls, put_files, stand_in
 
