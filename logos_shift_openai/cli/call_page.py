@@ -16,6 +16,7 @@ from logos_shift_openai.cli.output import (
     percent,
     plain_table,
 )
+from logos_shift_openai.core.usage import tokens_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +147,9 @@ def _attempts(call: dict[str, Any]) -> Iterator[tuple[str, str]]:
         at = f" at {attempt['provider']}" if attempt["provider"] else ""
         end = "ok" if attempt["ok"] else f"failed: {_error(attempt['error'])}"
         took = milliseconds(attempt["duration_ms"])
-        yield "attempt", f"{attempt['variant']} {attempt['model'] or ''}{at}, {took}, {end}"
+        read, written, _ = tokens_in(attempt.get("usage") or {})
+        used = "" if read is None else f", used {read} tokens in, {written or 0} out"
+        yield "attempt", f"{attempt['variant']} {attempt['model'] or ''}{at}, {took}, {end}{used}"
     if call["error"]:
         yield "error", _error(call["error"])
 

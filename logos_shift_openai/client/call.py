@@ -52,6 +52,7 @@ class Call:
     gate: dict[str, Any] | None = None  # how sure the candidate was, where it has a gate
     hides_logprobs = False  # those that only the gate asked for
     name: str | None = None
+    paid: Any = None  # what the failed attempt said that the baseline answered for: its usage, or bytes with it
     complete = True
     ended = False
     duration = 0.0
@@ -160,6 +161,21 @@ class Call:
             elif falls_back(error):
                 self.breaker.failed(now)
 
+    def gave_way(self, error: CallError, said: Any) -> None:
+        """Note that the baseline answers for an attempt that failed, which may have used tokens all the same.
+
+        Args:
+            error: How it failed.
+            said: Its usage; or the bytes that came of it, whole or in pieces.
+        """
+        said, self.response = said or self.response, None  # an answer that the SDK could not read is not the caller's
+        if error.type == NOT_SURE_TYPE:
+            return  # its usage stands with the gate
+        if isinstance(said, list):
+            said = b"".join(said)
+        if not isinstance(said, bytes) or b'"usage"' in said:
+            self.paid = said
+
     def settled(self, error: CallError | None) -> None:
         """Note how the try of a stream ended, known with its first chunk."""
         if self.trying is not None:
@@ -194,6 +210,8 @@ class Call:
                 size += len(self.request)
             if self.response is not None:
                 size += len(self.response)
+            if isinstance(self.paid, bytes):
+                size += len(self.paid)
             self.runtime.recorder.put(self, size)
 
     def fail(self, problem: BaseException, error: CallError) -> None:

@@ -242,7 +242,7 @@ def _judge(endpoint: str, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def judged(parsed: Any) -> Any:
         if isinstance(parsed, str) or (isinstance(parsed, BaseModel) and getattr(parsed, member, ()) is None):
-            raise NoAnswerError(f"the candidate's answer has no {member}")
+            raise NoAnswerError(f"the candidate's answer has no {member}", getattr(parsed, "usage", None))
         return parser(parsed)
 
     return judged
@@ -306,9 +306,12 @@ def _failed(call: Call, attempt: Try, since: float, problem: BaseException) -> T
     call.attempt_ended(attempt.variant, _model(call, attempt), since, error)
     if call.flow is not None and isinstance(problem, Exception):
         try:
-            return call.flow.send(Outcome(error))
+            following = call.flow.send(Outcome(error))
         except StopIteration:
             pass  # the flow has no further attempt: the error is the caller's
+        else:
+            guarded(call.runtime, call.gave_way, error, getattr(problem, "said", None))
+            return following
     call.fail(problem, error)
     return None
 

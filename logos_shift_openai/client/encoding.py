@@ -30,6 +30,7 @@ from logos_shift_openai.core.records import (
 )
 from logos_shift_openai.core.redaction import Cleaned, Redaction, clean
 from logos_shift_openai.core.routing import Route
+from logos_shift_openai.core.usage import counts_in
 from logos_shift_openai.version import __version__
 
 from .noting import note
@@ -109,6 +110,8 @@ class Encoder:
             Attempt(variant, model, provider, failed is None, seconds * 1e3, failed and self._cleaned(failed))
             for variant, model, provider, seconds, failed in call.attempts
         )
+        if call.paid is not None and attempts:
+            attempts[0].usage = _paid(call)
         route = call.route
         record = CallRecord(
             id=call.id,
@@ -231,6 +234,18 @@ def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | Non
     if response is not None and provider_id is None and call.endpoint != "function":
         provider_id = _id_of(response)
     return response, complete, provider_id, error
+
+
+def _paid(call: Call) -> dict[str, Any] | None:
+    """Give what the attempt used that failed; None where it cannot be read, which costs no record."""
+    said = call.paid
+    try:
+        if not isinstance(said, bytes):
+            return counts_in(json.loads(encode(said)))
+        body = fold(call.endpoint, said).body if call.stream else json.loads(said)
+        return counts_in(body.get("usage")) if isinstance(body, dict) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _stream_error(data: Mapping[str, Any]) -> CallError:

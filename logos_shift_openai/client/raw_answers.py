@@ -22,7 +22,16 @@ _ENDS: Final = frozenset({b"}", b"\n", b" ", b"\r", b"\t"})
 
 
 class NoAnswerError(Exception):
-    """A candidate's 200 that holds no answer; recorded, and answered by the baseline."""
+    """A candidate's 200 that holds no answer; recorded, and answered by the baseline.
+
+    Args:
+        message: What is missing.
+        said: What it said that it used: a usage of the SDK's, or the bytes of the body.
+    """
+
+    def __init__(self, message: str, said: Any = None) -> None:
+        super().__init__(message)
+        self.said = said
 
 
 def judging(endpoint: str, send: Callable[..., Any], in_loop: bool) -> Callable[..., Any]:
@@ -41,7 +50,7 @@ def judging(endpoint: str, send: Callable[..., Any], in_loop: bool) -> Callable[
         if response is None:
             return answer
         response.close()
-        raise NoAnswerError(_said(endpoint))
+        raise NoAnswerError(_said(endpoint), _content(response))
 
     async def judged_async(*args: Any, **kwargs: Any) -> Any:
         answer = await send(*args, **kwargs)
@@ -49,7 +58,7 @@ def judging(endpoint: str, send: Callable[..., Any], in_loop: bool) -> Callable[
         if response is None:
             return answer
         await response.aclose()
-        raise NoAnswerError(_said(endpoint))
+        raise NoAnswerError(_said(endpoint), _content(response))
 
     return judged_async if in_loop else judged
 
@@ -64,6 +73,12 @@ def _empty(plain: bytes, begins: Callable[[bytes], Any], answer: Any) -> Any | N
         return None if body[-1:] in _ENDS and (plain in body or begins(body)) else response
     # The body is the caller's to read.
     return response if response.headers.get("content-type", "").startswith("text/html") else None
+
+
+def _content(response: Any) -> bytes | None:
+    """Give the body if it was read; it is never read for this."""
+    content: bytes | None = getattr(response, "_content", None)
+    return content
 
 
 def _said(endpoint: str) -> str:

@@ -247,6 +247,7 @@ def _instead_of(call: Call, problem: BaseException) -> Callable[[], Any] | None:
                 pass  # this failure is the caller's to see
             else:
                 call.resend = None
+                guarded(call.runtime, call.gave_way, error, call.chunks)
                 return resend
     call.note_error(problem, error)
     return None

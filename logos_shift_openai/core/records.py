@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from .checking import Checks
+from .usage import counts_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +50,8 @@ class Attempt:
 
     Args:
         duration_ms: Wall time of the try, in milliseconds.
+        usage: Of a try that failed, what it used all the same, where it said so (see `core.usage`). Not of one that a
+            confidence gate held back: that stands in the call's `gate`.
     """
 
     variant: Variant
@@ -57,6 +60,7 @@ class Attempt:
     ok: bool
     duration_ms: float
     error: CallError | None = None
+    usage: Mapping[str, JSON] | None = None
 
 
 class Unit(NamedTuple):
@@ -148,7 +152,7 @@ class FeedbackRecord:
 _HEAD_FIELDS: Final = tuple(
     name for name in CallRecord.__dataclass_fields__ if name not in {"request", "response", "bodies"}
 )
-_ATTEMPT_FIELDS: Final = tuple(Attempt.__dataclass_fields__)
+_ATTEMPT_FIELDS: Final = tuple(name for name in Attempt.__dataclass_fields__ if name != "usage")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -198,6 +202,8 @@ def _attempt(one: Attempt) -> dict[str, JSON]:
     """Do as `asdict` does, which takes longer than all the rest of a line."""
     said: dict[str, JSON] = {name: getattr(one, name) for name in _ATTEMPT_FIELDS}
     said["error"] = None if one.error is None else asdict(one.error)
+    if one.usage is not None:
+        said["usage"] = one.usage
     return said
 
 
@@ -274,7 +280,13 @@ def _read_call(data: dict[str, JSON]) -> CallRecord:  # noqa: C901, PLR0912 - on
         if "error" in known:
             known["error"] = _error(data["error"])
         known["attempts"] = tuple(
-            Attempt(**{**_only(Attempt, one), "error": one.get("error") and _error(one["error"])})
+            Attempt(
+                **{
+                    **_only(Attempt, one),
+                    "error": one.get("error") and _error(one["error"]),
+                    "usage": counts_in(one.get("usage")),
+                }
+            )
             for one in data.get("attempts") or ()
         )
         known["truncated"] = tuple(data.get("truncated") or ())

@@ -64,7 +64,9 @@ def with_feedback(connection: Connection, heads: list[Row]) -> list[Row]:
 def find_call(connection: Connection, call_id: str) -> Row | None:
     """Find one call with its bodies, attempts, cost, all its feedback and the ids of its children.
 
-    Its `cost` is in dollars, for the answer that was given; null where its tokens or their price are not known.
+    Its `cost` is in dollars, for the answer that was given, and for what was held back or failed as far as `gate` and
+    `spent` tell (of each attempt that failed and said so: model, provider, tokens). It is null where tokens or their
+    price are not known.
 
     A call whose bodies are not kept any more has null for its request and response; one whose client left them behind,
     as the config's sampling asked it to, has `bodies: False` besides.
@@ -102,7 +104,7 @@ def cost_of(prices: Prices, head: Row) -> float | None:
     tokens = (head["tokens_in"], head["tokens_out"], head["tokens_cached"])
     model = head["served_model"] or head["requested_model"]
     answered = prices.cost(model, head["served_provider"], head["at"], tokens)
-    return prices.cost_of_both(answered, head.get("gate"), head["at"])
+    return prices.cost_of_all(answered, head.get("gate"), head.get("spent"), head["at"])
 
 
 def conditions(filters: Filters) -> list[ColumnElement[bool]]:

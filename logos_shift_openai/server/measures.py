@@ -3,8 +3,8 @@
 An answer that the baseline had to give for the candidate is the candidate's failure (intention to treat): it counts in
 `fallbacks` and in `errors`, and the JSON that was asked for was not given. A call that failed is as slow as the cap.
 What a metric needs and the call does not have (feedback, the time to the first token, a price) leaves that score out.
-The cost of a call is that of the answer that was given, and of one that a confidence gate held back; what is charged
-for an attempt that failed, nobody says.
+The cost of a call is that of the answer that was given, of one that a confidence gate held back, and of an attempt that
+failed and said what it used; what is charged for one that did not say, nobody knows.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ def measured(row: RowMapping | Row, rest: Rest, prices: Prices | None = None) ->
         tokens = (row["tokens_in"], row["tokens_out"], row["tokens_cached"])
         answered = prices.cost(model, rest.served_provider, row["at"], tokens)
         gate = None if rest.gate is None else msgspec.to_builtins(rest.gate)
-        values["cost"] = prices.cost_of_both(answered, gate, row["at"])
+        spent = None if rest.spent is None else msgspec.to_builtins(rest.spent)
+        values["cost"] = prices.cost_of_all(answered, gate, spent, row["at"])
     # A client's clock may have said what cannot be; such a value is none.
     return {name: float(value) for name, value in values.items() if value is not None and value >= 0}
 

@@ -19,7 +19,7 @@ from logos_shift_openai.core.prices import MILLION, Price, price_of, prices_from
 from .store.schema import meta
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ROW: Final = "prices"
 """The row of `meta` that the user's own prices are kept in."""
@@ -91,10 +91,27 @@ class Prices:
         tokens = (usage.get("prompt_tokens"), usage.get("completion_tokens"), None)
         return self.cost(gate["model"], gate.get("provider"), at, tokens)
 
-    def cost_of_both(self, answered: float | None, gate: Mapping[str, Any] | None, at: int) -> float | None:
-        """Add to the cost of the answer that was given that of one that was held back; None where one is not known."""
-        held_back = self.cost_held_back(gate, at)
-        return None if answered is None or held_back is None else answered + held_back
+    def cost_of_all(
+        self,
+        answered: float | None,
+        gate: Mapping[str, Any] | None,
+        spent: Iterable[Mapping[str, Any]] | None,
+        at: int,
+    ) -> float | None:
+        """Add to the cost of the answer that was given that of what nobody got; None where one is not known.
+
+        Args:
+            answered: In dollars.
+            gate: As it stands in a call's record, of an answer that was held back.
+            spent: As a head has it, by attempts that failed.
+            at: Milliseconds since 1970.
+        """
+        costs = [answered, self.cost_held_back(gate, at)]
+        for one in spent or ():
+            tokens = (one.get("tokens_in"), one.get("tokens_out"), one.get("tokens_cached"))
+            costs.append(self.cost(one["model"], one["provider"], at, tokens))
+        known = [one for one in costs if one is not None]
+        return sum(known) if len(known) == len(costs) else None
 
 
 def read_prices(connection: Connection) -> Prices:

@@ -53,7 +53,7 @@ def test_a_round_on_a_server(server, home, lab):
         for _ in range(3):
             for one in (tuning, step):
                 one(server.store, server.service.now() + 1)
-                one.join(30)
+                one.join(90)
         return server.ask("GET", PATH, "read").json()
 
     for wanted in ("tune", "evaluate"):

@@ -59,7 +59,7 @@ def start(own):
     for process in running:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_the_calls_are_there_and_the_address_works_once(ui, chromium):
     context.close()
     other.close()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=90)
     assert process.returncode in {0, 130}
     assert address.partition("#")[2] not in errors
 
@@ -118,7 +118,7 @@ def test_the_token_stands_in_no_command_line_and_its_file_goes_with_its_use(star
     assert not file.exists()
     context.close()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=90)
     assert token not in errors
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_nobody_used_is_gone_at_the_end(start, own):
     process, _ = start(BROWSER="true %s")
     assert len([*own.glob("open-*.html")]) == 1
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
     assert not [*own.glob("open-*.html")]
 
 

@@ -293,9 +293,9 @@ def test_losses_at_a_server_are_found_where_the_key_may_read(
     monkeypatch.setenv("LOGOS_SHIFT_API_KEY", server.key)
     report = {"process": "a" * 32, "sequence": 1, "counts": {"recorded": 7, "memory_full": 2}}
     bearer = {"Authorization": f"Bearer {server.key}"}
-    assert requests.post(f"{server.url}/v1/clients", json=report, headers=bearer, timeout=10).json() == {"taken": True}
+    assert requests.post(f"{server.url}/v1/clients", json=report, headers=bearer, timeout=90).json() == {"taken": True}
     assert "memory_full 2" in look()["losses"][1]
     asked = {"scope": "ingest"}
-    made = requests.post(f"{server.url}/v1/keys", json=asked, headers=bearer, timeout=10).json()
+    made = requests.post(f"{server.url}/v1/keys", json=asked, headers=bearer, timeout=90).json()
     monkeypatch.setenv("LOGOS_SHIFT_API_KEY", made["key"])
     assert "losses" not in look()

@@ -40,7 +40,7 @@ def at_server(server: Process, monkeypatch: pytest.MonkeyPatch) -> Process:
 
 
 def live(server: Process) -> Any:
-    answer = requests.get(f"{server.url}/v1/config", headers={"Authorization": f"Bearer {server.key}"}, timeout=10)
+    answer = requests.get(f"{server.url}/v1/config", headers={"Authorization": f"Bearer {server.key}"}, timeout=90)
     return parse_config(answer.content)
 
 
@@ -97,7 +97,7 @@ def test_a_key_that_may_not_is_told_so(cli: Any, at_server: Process, monkeypatch
         f"{at_server.url}/v1/keys",
         json={"scope": "read"},
         headers={"Authorization": f"Bearer {at_server.key}"},
-        timeout=10,
+        timeout=90,
     )
     reader = made.json()["key"]
     monkeypatch.setenv("LOGOS_SHIFT_API_KEY", reader)

@@ -90,7 +90,7 @@ def test_into_a_server(cli, tmp_path, monkeypatch):
         found = cli("import", "chat", lines(tmp_path / "chat.jsonl", 450), "--json").json
         assert (found["new"], found["refused"]) == (900, 0)
         there = requests.get(
-            f"{server.url}/v1/calls?limit=5", headers={"Authorization": f"Bearer {server.key}"}, timeout=10
+            f"{server.url}/v1/calls?limit=5", headers={"Authorization": f"Bearer {server.key}"}, timeout=90
         )
         assert len(there.json()["calls"]) == 5
         monkeypatch.setenv("LOGOS_SHIFT_API_KEY", "wrong")

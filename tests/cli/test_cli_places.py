@@ -98,7 +98,7 @@ def put_calls(home: Any, server: Process, database: str) -> None:
     lines = [home.call(dataset="d", request=one, response=said) for one in asked]
     home.spool(*lines)
     headers = {**NDJSON, "Authorization": f"Bearer {server.key}"}
-    sent = requests.post(f"{server.url}/v1/records", data=b"".join(lines), headers=headers, timeout=20)
+    sent = requests.post(f"{server.url}/v1/records", data=b"".join(lines), headers=headers, timeout=90)
     assert sent.json()["new"] == len(lines)
     store = open_store(database)
     assert ingest(store, lines, home.now).new == len(lines)

@@ -27,7 +27,7 @@ def test_tail_follows_until_it_is_interrupted(home: Any, process: Any) -> None:
     home.spool(home.call(id="b"), home.call(id="c"))
     assert {json.loads(tail.stdout.readline())["id"] for _ in range(2)} == {"b", "c"}
     tail.send_signal(signal.SIGINT)
-    out, err = tail.communicate(timeout=30)
+    out, err = tail.communicate(timeout=90)
     assert (tail.returncode, out, err) == (130, "", "")
 
 
@@ -40,7 +40,7 @@ def test_tail_shows_a_table_that_grows(home: Any, process: Any) -> None:
     home.spool(home.call(id="b"))
     assert tail.stdout.readline().split()[0] == "b"
     tail.send_signal(signal.SIGINT)
-    tail.communicate(timeout=30)
+    tail.communicate(timeout=90)
     assert tail.returncode == 130
 
 
@@ -52,7 +52,7 @@ def test_a_closed_pipe_ends_it_quietly(home: Any, process: Any) -> None:
     listing.stdout.close()
     assert listing.stderr.read() == ""
     listing.stderr.close()
-    assert listing.wait(timeout=30) == 141
+    assert listing.wait(timeout=90) == 141
 
 
 @pytest.mark.parametrize("missing", COMMAND_LINE)
@@ -168,6 +168,6 @@ def test_two_commands_at_once(home: Any, process: Any) -> None:
         home.spool(*(home.call() for _ in range(200)))
     running = [process("stats", "--json") for _ in range(2)]
     for one in running:
-        out, err = one.communicate(timeout=60)
+        out, err = one.communicate(timeout=90)
         assert (one.returncode, err) == (0, "")
         assert json.loads(out)["totals"]["calls"] == 1200

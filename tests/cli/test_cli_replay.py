@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, answer = self.server.answer(body)
         if self.server.hold is not None and len(self.server.asked) == 3:
             self.server.reached.set()
-            self.server.hold.wait(20)
+            self.server.hold.wait(90)
         text = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -357,10 +357,10 @@ def test_stopped_and_begun_again(
     logged(*"abcde")
     lab.hold = threading.Event()
     running = process(*CANDIDATE)
-    assert lab.reached.wait(20)
+    assert lab.reached.wait(90)
     running.send_signal(sign)
     lab.hold.set()
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=90)
     assert running.returncode == code
     if sign == signal.SIGINT:
         assert (out, err) == ("", "logos-shift: stopped; what was answered is kept, and the same command goes on\n")
@@ -387,7 +387,7 @@ def test_a_bar_on_a_terminal(lab: Answering, logged: Any, home: Any) -> None:
         if not part:
             break
         seen += part
-    out, _ = running.communicate(timeout=20)
+    out, _ = running.communicate(timeout=90)
     os.close(ours)
     assert b"asking" in seen
     assert b"agreement" in out

@@ -103,11 +103,11 @@ def test_a_child_counts_for_itself() -> None:
     def hold() -> None:
         with counters._lock:
             held.set()
-            let_go.wait(10)
+            let_go.wait(90)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    held.wait(10)
+    held.wait(90)
     counters.after_fork()
     counters.add("sent")
     let_go.set()

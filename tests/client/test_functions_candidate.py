@@ -19,7 +19,7 @@ def shift(home):
 
 def records(shift):
     """Read the lines that have come to the spool, in the order in which the calls ended."""
-    assert shift.flush()
+    assert shift.flush(60)
     files = sorted(shift.settings.home.glob("spool/local/*/*.ndjson"))
     return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
 

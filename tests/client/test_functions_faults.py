@@ -241,6 +241,6 @@ def test_hostile_values(home, value):
     shift = LogosShift(home=home)
     f = shift()(lambda x: x)
     assert f(value) is value
-    assert shift.flush()
+    assert shift.flush(60)
     (line,) = [line for file in home.glob("spool/local/*/*.ndjson") for line in file.read_bytes().splitlines()]
     assert json.loads(line)["response"] is not None

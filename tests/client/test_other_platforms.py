@@ -149,5 +149,5 @@ def test_segments_are_opened_as_bytes() -> None:
         "raise SystemExit(BINARY != 0x8000)"
     )
     subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=90
     )

@@ -14,7 +14,7 @@ from logos_shift_openai.client.periodic import Periodic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LONG = 20.0
+LONG = 90.0
 
 
 class Counts(Counter[str]):

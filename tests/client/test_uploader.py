@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-LONG = 20.0
+LONG = 90.0
 
 
 class Clock:

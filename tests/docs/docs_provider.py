@@ -41,7 +41,7 @@ def provider() -> Iterator[str]:
                 if self.path.startswith("/hooks/"):
                     self._answer(200, "text/plain", b"ok")
                     return
-                asked = http.client.HTTPConnection(behind, timeout=60)
+                asked = http.client.HTTPConnection(behind, timeout=90)
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
                 asked.request(self.command, _renamed(self.path.encode()).decode(), _renamed(body), headers)
                 answer = asked.getresponse()

@@ -59,7 +59,7 @@ def lab():
 def run(lab, name, *arguments):
     """Run an example to its end, with the environment a user would set; gives what it printed."""
     command = [sys.executable, FOLDER / name, *arguments]
-    done = subprocess.run(command, env=environment(lab), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment(lab), capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
@@ -207,14 +207,14 @@ def test_fastapi_chat(lab, home):
         page = answer_of(url)
         assert "<title>Chat</title>" in page.text
         asked = {"text": "How old do I have to be to open an account?", "user": "ann"}
-        streamed = requests.post(f"{url}/ask", json=asked, timeout=30).text
+        streamed = requests.post(f"{url}/ask", json=asked, timeout=90).text
         call_id = re.match(r"event: id\ndata: ([0-9a-f-]{36})\n\n", streamed)[1]
         text = "".join(json.loads(one) for one in re.findall(r"^data: (\".*\")$", streamed, re.MULTILINE))
         assert text == "age_limit"
-        assert requests.post(f"{url}/thumb", json={"id": call_id, "up": False}, timeout=30).ok
+        assert requests.post(f"{url}/thumb", json={"id": call_id, "up": False}, timeout=90).ok
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)
     call, feedback = sorted(kept(home), key=lambda record: record["kind"])
     assert (call["id"], call["dataset"], call["user_id"], call["stream"]) == (call_id, "chat", "ann", True)
     assert (feedback["call_id"], feedback["value"]) == (call_id, 0.0)
@@ -228,10 +228,10 @@ def free_port():
 
 def answer_of(url):
     """Ask until the server has come up."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while True:
         try:
-            return requests.get(url, timeout=30)
+            return requests.get(url, timeout=90)
         except requests.ConnectionError:
             assert time.monotonic() < end
             time.sleep(0.05)

@@ -203,7 +203,16 @@ class Collector(Listener):
         with self.lock:
             return Counter(one["request"]["messages"][0]["content"] for one in self.records.values())
 
-    def wait_for(self, number: int, seconds: float = 30.0) -> None:
+    def again(self) -> set[str]:
+        """Give what was asked in the calls whose records arrived more than once.
+
+        A process that is ended while it sends does not hear the server's yes, and the next one sends the same again.
+        """
+        with self.lock:
+            twice = (self.records[one] for one, times in self.arrived.items() if times > 1)
+            return {one["request"]["messages"][0]["content"] for one in twice}
+
+    def wait_for(self, number: int, seconds: float = 90.0) -> None:
         """Wait until so many records have arrived."""
         end = time.monotonic() + seconds
         while len(self.arrived) < number:

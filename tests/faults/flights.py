@@ -89,7 +89,7 @@ class Lives:
 
     def end(self):
         self._program.stdin.close()
-        self._program.wait(10)
+        self._program.wait(90)
         self._program.stdout.close()
 
 

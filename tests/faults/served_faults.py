@@ -79,18 +79,18 @@ class ServerProcess:
         shown = re.search(r"ls_admin_\w+", said)
         self.key = shown[0] if shown else key
 
-    def send(self, batch: list[bytes], seconds: float = 30.0) -> requests.Response:
+    def send(self, batch: list[bytes], seconds: float = 90.0) -> requests.Response:
         """Send a batch."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/x-ndjson"}
         return requests.post(f"{self.url}/v1/records", data=b"".join(batch), headers=headers, timeout=seconds)
 
     def get(self, path: str) -> requests.Response:
         """Ask for something with the key."""
-        return requests.get(f"{self.url}{path}", headers={"Authorization": f"Bearer {self.key}"}, timeout=30)
+        return requests.get(f"{self.url}{path}", headers={"Authorization": f"Bearer {self.key}"}, timeout=90)
 
     def health(self) -> dict:
         """Ask how it is."""
-        return requests.get(f"{self.url}/health", timeout=10).json()
+        return requests.get(f"{self.url}/health", timeout=90).json()
 
     def kill(self) -> None:
         """End it as if the power had gone; nothing happens where it has ended."""
@@ -101,7 +101,7 @@ class ServerProcess:
     def end(self) -> int:
         """SIGTERM; returns the exit code."""
         self.process.terminate()
-        code = self.process.wait(30)
+        code = self.process.wait(90)
         self.process.stdout.close()
         return code
 
@@ -228,7 +228,7 @@ class Senders:
         raise TimeoutError(f"batch {number} was never answered")
 
 
-def wait_until(true, seconds: float = 30.0) -> None:
+def wait_until(true, seconds: float = 90.0) -> None:
     """Wait for what must come."""
     end = time.monotonic() + seconds
     while not true():

@@ -82,7 +82,7 @@ async def main():
 
 asyncio.run(main())
 """
-    provider.delay = 3.0
+    provider.delay = 20.0  # longer than it takes to cancel them
     run(code, home, provider, collector)
     assert collector.texts() == texts("call", 20)
     assert {record["error"]["type"] for record in collector.records.values()} == {"CancelledError"}

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from fault_programs import LONG, OLD, deliver, program, run, spooled, texts
+from fault_programs import BUSY, LONG, OLD, deliver, program, run, spooled, texts
 from fault_servers import Collector, away
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and forks")
 
-# The requirement is two seconds after the end of the program's own code; a loaded machine gets as many again.
-EXIT_SECONDS = 4.0
+# The requirement is two seconds after the end of the program's own code; a loaded machine gets as many again or more,
+# but less than the ten of a request that hangs.
+EXIT_SECONDS = min(4.0 * BUSY, 9.0)
 
 TWENTY = """
 client = make()
@@ -124,11 +125,14 @@ assert os.waitpid(child, 0)[1] == signal.SIGKILL
 def test_the_last_calls_of_a_forked_child_are_delivered(
     kind: str, home: Path, provider: Provider, collector: Collector
 ) -> None:
-    """Twenty of the parent's before the fork, twenty of the child's after: forty, each once."""
+    """Twenty of the parent's before the fork, twenty of the child's after: forty, each once.
+
+    But for a child that ends without a word: maybe it was sending just then, and the next process sends that again.
+    """
     run(TWENTY + FORKS[kind], home, provider, collector, PYTHONWARNINGS="ignore::DeprecationWarning")
     deliver(home, collector)
     assert collector.texts() == texts("call", 20) + texts("child", 20)
-    assert set(collector.arrived.values()) == {1}
+    assert collector.again() <= (set(texts("child", 20)) if kind in {"short", "killed"} else set())
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -32,10 +32,12 @@ for child in range(3):
     if pid == 0:
         for number in range(20):
             ask(client, f"child{{child}}-{{number}}")
+        deliver()
         sys.exit(0)
     children.append(pid)
 for number in range(20):
     ask(client, f"parent-{{number}}")
+deliver()
 assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
 """
     running = run(code, home, provider, collector, PYTHONWARNINGS=QUIET)
@@ -82,6 +84,7 @@ if os.fork() == 0:
         os.closerange(3, 256)
         for number in range(20):
             ask(make(), f"daemon-{number}")
+        deliver()
         sys.exit(0)
     os._exit(0)
 age()
@@ -90,14 +93,17 @@ os._exit(0)
     run(code, home, provider, collector, PYTHONWARNINGS=QUIET)
     deliver(home, collector)
     assert collector.texts() == texts("parent", 1) + texts("child", 1) + texts("daemon", 20)
-    assert set(collector.arrived.values()) == {1}
+    assert collector.again() <= {"parent-0", "child-0"}  # these may have ended while they were sending
 
 
 @pytest.mark.parametrize("server", [True, False], ids=["server", "embedded"])
 def test_forks_while_threads_call_neither_hang_nor_lose_a_record(
     server: bool, home: Path, provider: Provider, collector: Collector
 ) -> None:
-    """Four threads call while the main thread forks ten times: every child works, all records arrive once."""
+    """Four threads call while the main thread forks ten times: every child works, and all records arrive.
+
+    Each arrives once, but for those of the children that end without a word, maybe while they are sending.
+    """
     code = """
 import faulthandler, threading
 client = make()
@@ -115,18 +121,21 @@ for child in range(10):
     time.sleep(0.03)
     pid = os.fork()
     if pid == 0:
-        faulthandler.dump_traceback_later(20, exit=True)
+        faulthandler.dump_traceback_later(80, exit=True)
         mine = make()  # the connections of the parent's client are the parent's, as with the plain SDK
         for number in range(10):
             ask(mine, f"child{child}-{number}")
-        age()
+        deliver() if SERVER and child % 2 else age()
         os._exit(0)
     children.append(pid)
 for thread in threads:
     thread.join()
+if SERVER:
+    deliver()
 states = [os.waitpid(pid, 0)[1] for pid in children]
 assert states == [0] * 10, states
 """
+    code = f"SERVER = {server}\n{code}"
     running = run(code, home, provider, collector if server else None, PYTHONWARNINGS=QUIET)
     wanted: Counter[str] = Counter()
     for name in range(4):
@@ -137,7 +146,7 @@ assert states == [0] * 10, states
     if server:
         deliver(home, collector)
         assert collector.texts() == wanted
-        assert set(collector.arrived.values()) == {1}
+        assert {text.partition("-")[0] for text in collector.again()} <= {f"child{one}" for one in range(0, 10, 2)}
     else:
         assert spooled(home) == wanted
 

@@ -80,7 +80,7 @@ def test_a_collector_that_says_no_costs_no_record_and_no_call(
         collector.fault = fault
         for _ in range(20):
             served(client)
-        assert shift.flush(5.0) == (fault in (400, 413))
+        assert shift.flush(LONG) == (fault in (400, 413))
         stats = shift.stats()
         reasons = {401: "unauthorized", 403: "unauthorized", 413: "refused_too_large", 400: "refused_bad_request"}
         assert stats[reasons.get(fault, "send_failed")] == (20 if fault in (400, 413) else 1)  # type: ignore[call-overload]
@@ -335,7 +335,7 @@ import json
 import logos_shift_openai as ours
 client = make()
 answers = {ask(client, f"call-{number}").model for number in range(20)}
-end = time.monotonic() + 20
+end = time.monotonic() + 90
 while not ({"config_failed", "config_bad"} & ours.stats().keys()) and os.environ["FAULT"] != "hang":
     assert time.monotonic() < end
     time.sleep(0.01)
@@ -357,7 +357,7 @@ def test_a_config_server_that_went_down_is_remembered_by_the_next_process(
 import logos_shift_openai as ours
 client = make()
 ask(client, "call-0")
-end = time.monotonic() + 20
+end = time.monotonic() + 90
 while ours.stats()["config_version"] is None:
     assert time.monotonic() < end
     time.sleep(0.01)

@@ -76,7 +76,7 @@ gc.collect()
 close_all()
 for thread in threading.enumerate():
     if thread is not threading.main_thread():
-        thread.join(10)
+        thread.join(90)
 assert threading.active_count() == 1, threading.enumerate()
 assert ours.stats()["open"] == 0
 """

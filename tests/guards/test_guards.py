@@ -168,5 +168,5 @@ def test_the_step_looks_in_a_thread_of_its_own(lab, store):
     """A server's, over the config in its store."""
     step = GuardStep(store, os.environ)
     assert step(store, NOW) > 0
-    step.join(20)
+    step.join(90)
     assert told(store) == []

@@ -67,7 +67,7 @@ def wait_for(client: openai.OpenAI) -> Callable[..., FineTuningJob]:
     """Poll a job until it has one of the states, for at most 30 seconds."""
 
     def wait(job_id: str, *states: str) -> FineTuningJob:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             job = client.fine_tuning.jobs.retrieve(job_id)
             if job.status in (states or FINAL):

@@ -195,7 +195,7 @@ def test_a_process_killed_in_the_middle(store, place, receiver, when):
     program = Path(__file__).with_name("killed_program.py")
     address = store.engine.url.render_as_string(hide_password=False) if "://" in str(place) else str(place)
     done = subprocess.run(
-        [sys.executable, str(program), address, str(NOW), when], env={**os.environ, **environ}, timeout=60, check=False
+        [sys.executable, str(program), address, str(NOW), when], env={**os.environ, **environ}, timeout=90, check=False
     )
     assert done.returncode == -signal.SIGKILL
     before = len(hook.taken)

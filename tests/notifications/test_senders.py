@@ -151,7 +151,7 @@ def test_a_resolver_that_hangs_is_left_alone(monkeypatch):
 
     def resolve(*_args, **_options):
         asked.release()
-        answer.wait(30)
+        answer.wait(90)
         return [("an", "address")]
 
     monkeypatch.setattr(dialing.socket, "getaddrinfo", resolve)
@@ -161,11 +161,11 @@ def test_a_resolver_that_hangs_is_left_alone(monkeypatch):
     with pytest.raises(UndeliveredError, match="earlier look-ups hang"):
         dialing.resolve("slow.example", 443, seconds=0)
     for _ in range(8):
-        assert asked.acquire(timeout=10)
+        assert asked.acquire(timeout=90)
     hanging = [thread for thread in threading.enumerate() if thread.name == "logos-shift-resolve"]
     answer.set()
     for thread in hanging:
-        thread.join(10)
+        thread.join(90)
     assert dialing.resolve("slow.example", 443) == [("an", "address")]
 
 

@@ -170,14 +170,14 @@ def experiment(home, *, share=10_000, model="m", candidate="cheap", **more):
 
 def records(home, kind="call"):
     """Flush, and read the records of the home's spool in order."""
-    assert ours.flush()
+    assert ours.flush(60)
     lines = []
     for path in sorted(home.glob("spool/local/*/*.ndjson")):
         lines += [json.loads(line) for line in path.read_text().splitlines()]
     return [line for line in lines if line["kind"] == kind]
 
 
-def wait_until(true, seconds=5.0):
+def wait_until(true, seconds=60.0):
     """Wait for something of another thread."""
     end = time.monotonic() + seconds
     while not true():

@@ -27,7 +27,7 @@ from logos_shift_openai import context
 HERE = Path(__file__).parent / "aimock"
 SERVER = HERE / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js"
 CHAT, RESPONSES = "chat.completions", "responses"
-START_SECONDS, END_SECONDS = 20.0, 5.0
+START_SECONDS, END_SECONDS = 90.0, 20.0
 
 HELLO = "hello"
 CITIES = "the weather in three cities, please"
@@ -51,7 +51,7 @@ class Aimock:
 
     def journal(self):
         """Give the requests since `forget`."""
-        with urllib.request.urlopen(f"{self.url}/__aimock/journal", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/__aimock/journal", timeout=30) as answer:
             return json.load(answer)
 
     def forget(self):
@@ -63,7 +63,7 @@ class Aimock:
 
     def _post(self, path, body):
         request = urllib.request.Request(f"{self.url}/__aimock/{path}", json.dumps(body).encode(), method="POST")
-        urllib.request.urlopen(request, timeout=5).close()
+        urllib.request.urlopen(request, timeout=30).close()
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def ask(client, **more):
 
 def settled(shift, **counts):
     """Wait until the counters of the mirror stand there, then give all of them that are its own."""
-    assert ours.flush()
+    assert ours.flush(60)
     wait_until(lambda: all(shift.stats().get(f"shadow_{name}") == count for name, count in counts.items()))
     found = {name: count for name, count in shift.stats().items() if name.startswith("shadow_") and count}
     assert found == {f"shadow_{name}": count for name, count in counts.items() if count}
@@ -217,7 +217,7 @@ def test_a_candidate_that_hangs(mirrored, lab, home):
 
     class Hanging(Provider):
         def __call__(self, request):
-            assert let_go.wait(20)
+            assert let_go.wait(90)
             return answer(self, request)
 
     lab.__class__ = Hanging
@@ -240,7 +240,7 @@ def test_a_config_that_has_changed_its_mind(mirrored, lab, home):
     taken = []
     shadow.offer, offer = taken.append, shadow.offer
     ask(client)
-    assert ours.flush()
+    assert ours.flush(60)
     document = json.loads((home / "config.json").read_text())
     document["experiments"][0]["shadow"] = None
     (home / "config.json").write_text(json.dumps({**document, "version": 2}))
@@ -379,5 +379,5 @@ def test_a_process_ends_while_the_candidate_hangs(home):
             taken, _ = server.accept()
             with taken:
                 assert b"POST /v1/chat/completions" in taken.recv(65_536)
-                out, err = running.communicate(b"\n", timeout=30)
+                out, err = running.communicate(b"\n", timeout=90)
     assert (running.returncode, out, err) == (3, b"m\n", b"")

@@ -25,6 +25,8 @@ from logos_shift_openai.server.store.database import open_store
 
 ROOT = Path(__file__).parents[2]
 NDJSON = {"Content-Type": "application/x-ndjson"}
+BUSY = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)) if hasattr(os, "getloadavg") else 1.0
+"""How many want each core just now: what is promised in seconds takes as many times as long."""
 
 
 class Served:
@@ -54,7 +56,7 @@ class Served:
         self.server = server_for(self.service, Address(port=0), trusted_proxies=proxies, started=started)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
-        assert listening.wait(10)
+        assert listening.wait(90)
 
     def _run(self):
         asyncio.run(self._serve())
@@ -65,7 +67,7 @@ class Served:
 
     def close(self):
         self.server.should_exit = True
-        self.thread.join(20)
+        self.thread.join(90)
         assert not self.thread.is_alive()
         self.store.close()
 
@@ -73,7 +75,7 @@ class Served:
         headers = dict(options.pop("headers", {}))
         if key is not None and not self.no_auth:
             headers.setdefault("Authorization", f"Bearer {self.keys.get(key, key)}")
-        return requests.request(method, self.url + path, headers=headers, timeout=20, **options)
+        return requests.request(method, self.url + path, headers=headers, timeout=90, **options)
 
     def send(self, *lines, key="ingest", **headers):
         return self.ask("POST", "/v1/records", key, data=b"".join(lines), headers={**NDJSON, **headers})
@@ -145,7 +147,7 @@ class Process:
     def port(self):
         return int(self.url.rsplit(":", 1)[1])
 
-    def end(self, seconds=15.0):
+    def end(self, seconds=90.0):
         """SIGTERM; returns the exit code and what it said on stderr."""
         if self.process.poll() is None:
             self.process.terminate()
@@ -153,7 +155,7 @@ class Process:
         return self.process.returncode, errors
 
 
-def wait_until(true, seconds=10.0):
+def wait_until(true, seconds=90.0):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

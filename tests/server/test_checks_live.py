@@ -51,7 +51,7 @@ def test_what_is_known_of_a_call_arrives(client, server):
     with ask(client, stream=True, max_tokens=1) as stream:
         cut = stream.logos_shift_id
         list(stream)
-    assert ours.flush(10)
+    assert ours.flush(60)
     calls = {call_id: server.ask("GET", f"/v1/calls/{call_id}", "read").json() for call_id in (good, streamed, cut)}
     usual = {"refused": False, "cut": False}
     assert [one["checks"] for one in calls.values()] == [
@@ -68,7 +68,7 @@ def test_a_candidate_whose_answers_break_off_is_rolled_back(client, server):
     """The policy that names no guardrails finds by itself that the calls ask for JSON, which half an answer is not."""
     for _ in range(100):
         ask(client)
-    assert ours.flush(10)
+    assert ours.flush(60)
     plan = {"key": "e", "models": ["oracle-large"], "candidate": "tiny-base", "share": 0, "unit": "call"}
     plan["set"] = {"max_tokens": 1}
     assert server.ask("POST", "/v1/experiments", json=plan).status_code < 300
@@ -77,7 +77,7 @@ def test_a_candidate_whose_answers_break_off_is_rolled_back(client, server):
     follows(5_000)
     for _ in range(60):
         ask(client)
-    assert ours.flush(10)
+    assert ours.flush(60)
     tick(server.store, int(time.time() * 1000))
     found = get_rollout(server.store, "e")
     assert found.state.phase == "rolled_back"
@@ -94,7 +94,7 @@ def test_asking_the_same_again_is_seen(client, server):
     for user in ("a", "a", "b"):
         with ours.context(user_id=user):
             ask(client)
-    assert ours.flush(10)
+    assert ours.flush(60)
     questions = [one["question"] for one in reversed(server.calls()) if one["user_id"]]
     assert len(questions) == 3
     assert questions[0] == questions[1] != questions[2]

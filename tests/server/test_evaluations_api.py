@@ -46,7 +46,7 @@ def able(server):
 
 
 def ended(server, name):
-    server.service.evaluations.join(20)
+    server.service.evaluations.join(90)
     return server.ask("GET", f"/v1/evaluations/{name}", "read").json()
 
 

@@ -105,7 +105,7 @@ def test_a_full_queue_turns_batches_away_and_takes_them_later(serve, lines):
 
     def slow(body, encoding):
         held.set()
-        assert go.wait(10)
+        assert go.wait(90)
         return real(body, encoding)
 
     server.service.intake._take = slow
@@ -113,7 +113,7 @@ def test_a_full_queue_turns_batches_away_and_takes_them_later(serve, lines):
     first, second = lines.call(), lines.call()
     sender = threading.Thread(target=lambda: answers.append(server.send(first)))
     sender.start()
-    assert held.wait(10)
+    assert held.wait(90)
     away = server.send(second)
     assert (away.status_code, away.headers["Retry-After"]) == (503, "2")
     go.set()
@@ -143,7 +143,7 @@ def test_a_store_that_fails_is_a_503_without_its_words(server, lines):
 
 def raw(server, text):
     host, port = server.url.removeprefix("http://").split(":")
-    sock = socket.create_connection((host, int(port)), timeout=10)
+    sock = socket.create_connection((host, int(port)), timeout=90)
     sock.sendall(text)
     return sock
 

@@ -41,12 +41,12 @@ def test_a_candidate_that_fails_is_taken_out_by_the_server_itself(process, tmp_p
     headers = {"Authorization": f"Bearer {one.key}"}
 
     def share():
-        found = requests.get(f"{one.url}/v1/config", headers=headers, timeout=10).json()
+        found = requests.get(f"{one.url}/v1/config", headers=headers, timeout=90).json()
         return found["experiments"][0]["share"]
 
     assert share() == 100
     body = b"".join(calls(400, 10))
-    answer = requests.post(f"{one.url}/v1/records", data=body, headers={**headers, **NDJSON}, timeout=10)
+    answer = requests.post(f"{one.url}/v1/records", data=body, headers={**headers, **NDJSON}, timeout=90)
     assert answer.json()["new"] == 400
-    wait_until(lambda: share() == 0, 30)
+    wait_until(lambda: share() == 0, 90)
     assert one.end()[0] == 0

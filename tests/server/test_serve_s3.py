@@ -40,7 +40,7 @@ def command(home, *arguments, **environ):
         check=False,
         text=True,
         cwd=ROOT,
-        timeout=60,
+        timeout=90,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
     )
     return done.returncode, done.stdout, done.stderr
@@ -50,9 +50,9 @@ def filled(process, home, environ):
     """Start a server that takes 40 calls in and cuts an edition; gives it, an admin's headers and the edition."""
     server = process("--no-background", home=home, environ=environ)
     admin = {"Authorization": f"Bearer {server.key}"}
-    sent = requests.post(f"{server.url}/v1/records", data=b"".join(chats(40)), headers={**admin, **NDJSON}, timeout=20)
+    sent = requests.post(f"{server.url}/v1/records", data=b"".join(chats(40)), headers={**admin, **NDJSON}, timeout=90)
     assert (sent.status_code, sent.json()["new"]) == (200, 40)
-    edition = requests.post(f"{server.url}/v1/editions", json={"dataset": "d"}, headers=admin, timeout=60).json()
+    edition = requests.post(f"{server.url}/v1/editions", json={"dataset": "d"}, headers=admin, timeout=90).json()
     return server, admin, edition
 
 
@@ -63,8 +63,8 @@ def test_bodies_and_editions_lie_in_the_bucket(process, database, s3, tmp_path):
     server, admin, edition = filled(process, tmp_path / "home", environ)
     assert len(s3.names("/bodies/")) == 1
     assert edition["place"].startswith(f"s3://{s3.bucket}/ours/")
-    (listed,) = requests.get(f"{server.url}/v1/calls?limit=1&previews=true", headers=admin, timeout=20).json()["calls"]
-    shown = requests.get(f"{server.url}/v1/calls/{listed['id']}", headers=admin, timeout=20).json()
+    (listed,) = requests.get(f"{server.url}/v1/calls?limit=1&previews=true", headers=admin, timeout=90).json()["calls"]
+    shown = requests.get(f"{server.url}/v1/calls/{listed['id']}", headers=admin, timeout=90).json()
     assert shown["response"]["choices"][0]["message"]["content"] == "answer 39"
     code, out, err = command(tmp_path / "home", "calls", "export", **environ)
     assert (code, err) == (0, "")
@@ -88,13 +88,13 @@ def test_another_machine_trains_on_an_edition_from_the_bucket(process, postgres_
     tuner = {"LOGOS_SHIFT_TUNER_COMMAND": f"{sys.executable} {tmp_path / 'train.py'}"}
     second = process(home=tmp_path / "second", environ={**environ, **tuner})
     asked = {"tuner": "command", "edition": edition["id"], "model": "base"}
-    job = requests.post(f"{second.url}/v1/tuning", json=asked, headers=admin, timeout=20).json()
+    job = requests.post(f"{second.url}/v1/tuning", json=asked, headers=admin, timeout=90).json()
 
     def ended():
-        found = requests.get(f"{second.url}/v1/tuning/{job['id']}", headers=admin, timeout=20).json()
+        found = requests.get(f"{second.url}/v1/tuning/{job['id']}", headers=admin, timeout=90).json()
         return found if found["state"] not in {"new", "starting", "running", "deploying"} else None
 
-    wait_until(ended, 60)
+    wait_until(ended, 120)
     rows = edition["manifest"]["counts"]["train"]
     assert (ended()["state"], ended()["candidate"]) == ("succeeded", {"model": f"m-{rows}"})
     assert [path.name for path in (tmp_path / "second" / "edition-copies").iterdir()] == [edition["id"]]
@@ -112,11 +112,11 @@ def test_a_batch_is_not_accepted_while_the_bucket_is_away(process, s3, tmp_path)
     headers = {"Authorization": f"Bearer {server.key}", **NDJSON}
     name = s3.bucket
     s3.client.delete_bucket(Bucket=name)
-    refused = requests.post(f"{server.url}/v1/records", data=b"".join(chats(3)), headers=headers, timeout=30)
+    refused = requests.post(f"{server.url}/v1/records", data=b"".join(chats(3)), headers=headers, timeout=90)
     assert refused.status_code == 503
     assert int(refused.headers["Retry-After"]) > 0
     S3(url, name).client.close()
-    taken = requests.post(f"{server.url}/v1/records", data=b"".join(chats(3)), headers=headers, timeout=30)
+    taken = requests.post(f"{server.url}/v1/records", data=b"".join(chats(3)), headers=headers, timeout=90)
     assert taken.json()["new"] == 3
     assert server.end()[0] == 0
 
@@ -134,7 +134,7 @@ def test_a_server_does_not_start_without_its_bucket(s3, tmp_path):
 def test_keys_are_written_down_as_used_at_the_end(process, tmp_path):
     """However short before it was: the last minute is not lost."""
     server = process()
-    requests.get(f"{server.url}/v1/keys", headers={"Authorization": f"Bearer {server.key}"}, timeout=10)
+    requests.get(f"{server.url}/v1/keys", headers={"Authorization": f"Bearer {server.key}"}, timeout=90)
     assert server.end()[0] == 0
     (key,) = json.loads(command(server.home, "keys", "list", "--json")[1])
     assert key["last_used"] >= key["created"]

@@ -106,7 +106,7 @@ def test_health_tells_of_the_work(serve, tmp_path):
         Lazy(),
     )
     server = serve(worker=worker)
-    assert ran.wait(10)
+    assert ran.wait(90)
     wait_until(lambda: worker.states[1].failures)
     health = server.ask("GET", "/health", None).json()
     assert (health["status"], health["worker"]["leader"]) == ("degraded", True)

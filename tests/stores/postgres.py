@@ -136,7 +136,7 @@ server_idle_timeout = 5
     def close(self) -> None:
         """End it and leave nothing behind."""
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(90)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -70,8 +70,8 @@ def s3_url() -> Iterator[str]:
     process.stderr.close()
     yield found[0]
     process.terminate()
-    process.wait(20)
-    drain.wait(20)
+    process.wait(90)
+    drain.wait(90)
 
 
 @pytest.fixture

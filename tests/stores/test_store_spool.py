@@ -307,7 +307,7 @@ def test_two_processes_take_the_same_spool_in_at_once(store: Store, home: Path, 
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in running:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=90)
         assert process.returncode == 0, err
         answers.append([int(number) for number in out.split()])
     assert sum(answer[0] for answer in answers) == 12 * 60 + 40

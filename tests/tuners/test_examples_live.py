@@ -80,7 +80,7 @@ def test_until_they_are_here_calls_go_to_the_baseline(lab, client, home):
     experiment(home)
     assert [ask(client), ask(client)] == ["oracle-large", "oracle-large"]
     assert client._logos_shift.stats()["examples_missing"] == 2
-    client._logos_shift.runtime.flush(10)
+    client._logos_shift.runtime.flush(60)
     lines = [json.loads(line) for path in home.glob("spool/local/*/*.ndjson") for line in path.read_text().splitlines()]
     assert {line["why"] for line in lines} == {
         f"call bucket {line['bucket']} is below the share 10000; the examples of the candidate are not here yet"
@@ -131,7 +131,7 @@ def test_the_server_gives_the_file_once(lab, home, tmp_path):
         assert made.status_code == 200, made.text
         shift = LogosShift(url=server.url, api_key=server.keys["ingest"])
         with ours.OpenAI(base_url=lab.base_url, api_key="any", max_retries=0, logos_shift=shift) as client:
-            end = time.monotonic() + 20
+            end = time.monotonic() + 90
             while ask(client) != "tiny-base":
                 assert time.monotonic() < end
         assert (home / "examples" / f"{NAME}.jsonl").read_bytes() == CONTENT

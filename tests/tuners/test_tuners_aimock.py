@@ -34,7 +34,7 @@ def aimock(tmp_path, monkeypatch):
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
     try:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 90
         while "listening on " not in log.read_text() or not log.read_text().endswith("\n"):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end
@@ -44,7 +44,7 @@ def aimock(tmp_path, monkeypatch):
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(90)
 
 
 def test_from_files_to_a_model(aimock, small, shop):

@@ -31,7 +31,7 @@ def test_killed_by_the_system(lab, small, home, place):
     asked = ["--edition", "small", "--model", "tiny-base", "--provider", "lab", "--seed", "1"]
     process = subprocess.Popen([*command, *asked], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 90
         wanted = "/v1/files" if place == "files" else JOBS
         while not any(one.path == wanted and (place == "files" or one.method == "POST") for one in lab.requests):
             assert process.poll() is None
@@ -39,7 +39,7 @@ def test_killed_by_the_system(lab, small, home, place):
             time.sleep(0.02)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(90)
     lab.faults.clear()
     store = open_store(home / "store.sqlite3")
     try:

@@ -38,7 +38,7 @@ def test_a_candidate_with_examples_is_made_over_http(server, small):
     step = TuningStep(server.service.shop)
     for _ in range(3):
         step(server.store, server.service.now() + 1)
-        step.join(20)
+        step.join(90)
     job = server.ask("GET", f"/v1/tuning/{job_id}", "read").json()
     assert job["state"] == "succeeded", job
     found = job["candidate"]["examples"]
@@ -70,11 +70,11 @@ def test_a_cancel_over_http_is_done_by_the_background_work(server, lab, small):
     job_id = server.ask("POST", "/v1/tuning", json=asked).json()["id"]
     step = TuningStep(server.service.shop)
     step(server.store, server.service.now() + 1)
-    step.join(20)
+    step.join(90)
     assert server.ask("GET", f"/v1/tuning/{job_id}").json()["state"] == "running"
     assert server.ask("POST", f"/v1/tuning/{job_id}/cancel").json()["cancel_asked"] is True
     step(server.store, server.service.now() + 1)
-    step.join(20)
+    step.join(90)
     job = server.ask("GET", f"/v1/tuning/{job_id}").json()
     assert (job["state"], job["cancel_asked"]) == ("cancelled", False)
 
@@ -99,17 +99,17 @@ def test_a_job_that_rests_is_looked_at_again_when_somebody_asks(server, lab, sma
     job_id = server.ask("POST", "/v1/tuning", json=asked).json()["id"]
     step, hour = TuningStep(server.service.shop), 3_600_000
     step(server.store, server.service.now() + 1)
-    step.join(20)
+    step.join(90)
     assert server.ask("POST", f"/v1/tuning/{job_id}/look").json()["state"] == "running"
     with server.store.writing() as connection:
         connection.execute(update(tuning_jobs).values(deadline=server.service.now() - hour))
     step(server.store, server.service.now() + hour)
-    step.join(20)
+    step.join(90)
     assert server.ask("GET", f"/v1/tuning/{job_id}", "read").json()["state"] == "overdue"
     assert server.ask("POST", f"/v1/tuning/{job_id}/look", "read").status_code == 403
     assert server.ask("POST", f"/v1/tuning/{job_id}/look").json()["state"] == "running"
     server.ask("POST", f"/v1/tuning/{job_id}/cancel")
     step(server.store, server.service.now() + 1)
-    step.join(20)
+    step.join(90)
     assert server.ask("POST", f"/v1/tuning/{job_id}/look").json()["state"] == "cancelled"
     assert server.ask("POST", "/v1/tuning/none/look").status_code == 404

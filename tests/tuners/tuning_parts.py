@@ -33,7 +33,7 @@ def begin(shop, settings, tuner="openai", edition="small", hours=24, **more):
     return open_job(shop.store, tuner, edition, settings, shop.now(), shop.now() + hours * HOUR, **more)[0]
 
 
-def until(shop, job_id, *states, seconds=40):
+def until(shop, job_id, *states, seconds=120):
     """Take a job on until it is in one of these states; whatever it waits for is real."""
     end = time.monotonic() + seconds
     while True:

@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from logos_shift_openai.core.records import HASH_LENGTH, CallRecord, RecordError, read_line
 
@@ -23,6 +23,7 @@ from .rows import (
     GateSaid,
     Head,
     Rest,
+    Spent,
     call_rows,
     encode_rest,
     feedback_row,
@@ -45,6 +46,19 @@ _Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _NULL: Final = Raw(b"null")
 
 
+class _Details(Struct, omit_defaults=True):
+    cached_tokens: _Count | None = None
+
+
+class _Usage(Struct, omit_defaults=True):
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    prompt_tokens_details: _Details | None = None
+    input_tokens_details: _Details | None = None
+
+
 class _Unit(Struct):
     kind: Literal["user", "conversation", "call"]
     id: str
@@ -64,6 +78,7 @@ class _Attempt(Struct):
     ok: bool
     duration_ms: float
     error: _Error | None = None
+    usage: _Usage | UnsetType = UNSET
 
 
 class _Checks(Struct):
@@ -122,19 +137,6 @@ class _Feedback(Struct, tag_field="kind", tag="feedback"):
     comment: _Text | None = None
     correction: Raw = _NULL
     by: _Text | None = None
-
-
-class _Details(Struct):
-    cached_tokens: _Count | None = None
-
-
-class _Usage(Struct):
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    prompt_tokens_details: _Details | None = None
-    input_tokens_details: _Details | None = None
 
 
 class _Answer(Struct):
@@ -204,9 +206,16 @@ def _head(call: _Call, received: int) -> Head:
     elif first[:1] != b"{":
         raise _CarefulError
     model = provider = None
+    spent: list[Spent] | None = None
     for attempt in call.attempts or ():
         if attempt.ok:
             model, provider = attempt.model, attempt.provider
+        if attempt.usage is not UNSET:
+            counts = _counts(attempt.usage)
+            if counts[0] is counts[1] is None:
+                raise _CarefulError  # no usage
+            if not attempt.ok:
+                spent = [*(spent or ()), Spent(attempt.model, attempt.provider, *counts)]
     tokens = _tokens(bytes(call.response))
     rest = encode_rest(
         Rest(
@@ -215,7 +224,7 @@ def _head(call: _Call, received: int) -> Head:
             error.status if error else None, error.code if error else None, error.message if error else None,
             call.sdk or "", call.gate,
             letters_of(checks.valid, checks.refused, checks.cut) if checks else "",
-            call.fingerprint, call.question, call.bodies is not False,
+            call.fingerprint, call.question, call.bodies is not False, spent,
         )
     )  # fmt: skip
     return Head(
@@ -233,8 +242,10 @@ def _tokens(data: bytes) -> tuple[int | None, int | None, int | None]:
         usage = _usage(data).usage
     except msgspec.DecodeError:
         raise _CarefulError from None
-    if usage is None:
-        return _NO_TOKENS
+    return _NO_TOKENS if usage is None else _counts(usage)
+
+
+def _counts(usage: _Usage) -> tuple[int | None, int | None, int | None]:
     details = usage.prompt_tokens_details or usage.input_tokens_details
     return (
         usage.input_tokens if usage.prompt_tokens is None else usage.prompt_tokens,

@@ -18,6 +18,7 @@ from msgspec import Meta, Raw, Struct
 
 from logos_shift_openai.core.checking import Checks
 from logos_shift_openai.core.records import Attempt, CallRecord, FeedbackRecord, RecordError
+from logos_shift_openai.core.usage import tokens_in
 
 from .schema import ID_LENGTH
 
@@ -70,6 +71,16 @@ class GateSaid(Struct, omit_defaults=True):
     usage: dict[str, int] | None = None
 
 
+class Spent(Struct, omit_defaults=True):
+    """What an attempt used that failed all the same: whose, and the tokens as in a head."""
+
+    model: str | None
+    provider: str | None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    tokens_cached: int | None = None
+
+
 class Rest(Struct, omit_defaults=True):
     """What of a head nobody filters or counts by: one JSON text, which takes a fifth of the columns it stands for."""
 
@@ -93,6 +104,7 @@ class Rest(Struct, omit_defaults=True):
     fingerprint: str | None = None
     question: str | None = None
     bodies: bool = True  # false where its client left them behind
+    spent: list[Spent] | None = None  # by the attempts that failed
 
 
 class FeedbackRow(Struct):
@@ -221,6 +233,8 @@ def head_of(row: RowMapping | Row, packed: bytes) -> Row:
         head["bodies"] = False
     if rest.gate is not None:
         head["gate"] = msgspec.to_builtins(rest.gate)
+    if rest.spent is not None:
+        head["spent"] = msgspec.to_builtins(rest.spent)
     return head
 
 
@@ -301,6 +315,12 @@ def _rest(call: CallRecord, last: Attempt | None) -> Rest:
         fingerprint=_text("fingerprint", call.fingerprint),
         question=_text("question", call.question),
         bodies=call.bodies,
+        spent=[
+            Spent(_text("attempts.model", one.model), _text("attempts.provider", one.provider), *tokens_in(one.usage))
+            for one in call.attempts
+            if one.usage and not one.ok
+        ]
+        or None,
     )
 
 
@@ -313,7 +333,8 @@ def _gate(said: Any) -> GateSaid:
 
 def _attempt(attempt: Attempt) -> Row:
     row = {name: getattr(attempt, name) for name in ("variant", "model", "provider", "ok", "duration_ms")}
-    return {**row, "error": attempt.error and asdict(attempt.error)}
+    row["error"] = attempt.error and asdict(attempt.error)
+    return row if attempt.usage is None else {**row, "usage": attempt.usage}
 
 
 def _tokens(call: CallRecord) -> Row:
