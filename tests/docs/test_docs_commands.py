@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from blocks import PAGES, ROOT, SHELL, blocks_of, typed
-from outside import NOT_RUN, why_not_run
 from docs_provider import provider
+from outside import NOT_RUN, why_not_run
 from shell import shell
 from world import BEFORE, GIVEN, put_calls, put_files, stand_in
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+TAKES = 90
 SHELL_PAGES = [page for page in PAGES if any(block.language in SHELL for block in blocks_of(page))]
 ALL = [
     command for page in SHELL_PAGES for block in blocks_of(page) if block.language in SHELL for command in typed(block)
