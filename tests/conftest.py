@@ -1,4 +1,9 @@
-"""What every test starts from: an empty home, none of our variables set, and nothing left running."""
+"""What every test starts from: an empty home, none of our variables set, and nothing left running.
+
+Also how the files of tests are dealt out to workers (`-n auto --dist loadfile`). Many tests wait for processes, so there
+are more workers than cores. A file that takes long says so with `TAKES = 20`, the seconds it takes alone, and those are
+begun first, the longest first of all; otherwise one worker is left with one of them when the others have ended.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,29 @@ import sys
 import time
 
 import pytest
+
+WORKERS_MORE = 2
+"""Workers beyond one for each core."""
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Let `-n auto` stand for some workers more than cores, unless their number is set."""
+    cores = yield
+    return cores if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else cores + WORKERS_MORE
+
+
+def pytest_configure(config):
+    """Let xdist deal the files out as they are collected, not those with the most tests first."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Put the files that take long before the others, which stay in the order that the dice gave them."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: -getattr(item.module, "TAKES", 0))
 
 
 @pytest.fixture(autouse=True)

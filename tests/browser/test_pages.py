@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+TAKES = 30
 AXE = Path(__file__).parent / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 LOOKS = [(360, "light"), (360, "dark"), (1440, "light"), (1440, "dark")]
 

@@ -26,6 +26,7 @@ from logos_shift_openai.server.tuners.jobs import open_job
 from logos_shift_openai.server.tuners.protocol import Settings
 from logos_shift_openai.server.tuners.step import workshop
 
+TAKES = 30
 HOSTILE = (
     "<script>window.hacked=1</script>",
     "<img src=x onerror=window.hacked=1>",

@@ -19,6 +19,7 @@ from served import ROOT, wait_until
 from logos_shift_openai.cli.ui import _show
 from logos_shift_openai.cli.ui_file import LeadingFile
 
+TAKES = 30
 CLI = [sys.executable, "-m", "logos_shift_openai.cli"]
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+TAKES = 30
 LADDER = [500, 1_000, 2_500, 5_000, 10_000]
 
 

@@ -20,6 +20,8 @@ from logos_shift_openai.cli.application import app
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TAKES = 40
+
 
 def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     yield path, command

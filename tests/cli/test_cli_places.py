@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Everywhere = Callable[..., list[Any]]
 
+TAKES = 40
 OF_THE_CLOCK = ("at", "place", "created", "updated", "deadline", "first_at", "last_at")
 ROWS = ("place", "edition ", "evaluation ", "job ", "tune-", "eval-")  # with an age, a path, or a width that they give
 PLAN = {"key": "big", "models": ["gpt-6.1-sol"], "candidate": "oracle-large", "provider": "lab"}

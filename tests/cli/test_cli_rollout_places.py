@@ -20,6 +20,7 @@ from served import Process
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+TAKES = 30
 START = ["rollout", "start", "x", "--model", "big", "--candidate", "tiny", "--unit", "call"]
 DRAWN = ("revision", "started", "updated", "seen", "since", "at", "id", "config_version", "centres")
 LOOKED = ("look", "trail", "sides")  # of a look: a server takes one by itself, whenever it comes to it

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+TAKES = 90
 SHELL_PAGES = [page for page in PAGES if any(block.language in SHELL for block in blocks_of(page))]
 ALL = [
     command for page in SHELL_PAGES for block in blocks_of(page) if block.language in SHELL for command in typed(block)

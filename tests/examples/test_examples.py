@@ -21,6 +21,7 @@ import requests
 
 from logos_shift_openai.lab import Lab
 
+TAKES = 30
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples"
 

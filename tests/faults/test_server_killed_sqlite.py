@@ -7,6 +7,8 @@ import pytest
 pytest.importorskip("uvicorn")
 from killing import check_killed
 
+TAKES = 60
+
 
 def test_what_was_answered_is_there_once_whenever_the_server_is_killed(tmp_path):
     """See `killing`."""

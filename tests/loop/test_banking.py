@@ -11,6 +11,8 @@ import random
 from benchmarks.autopilot import World
 from logos_shift_openai.lab import data
 
+TAKES = 40
+
 
 def rows():
     found = data.rows("train")

@@ -7,6 +7,8 @@ import pytest
 from benchmarks.autopilot_data import Flight, mixed, shuffled
 from benchmarks.loop_rows import bfcl, nlupp
 
+TAKES = 40
+
 
 @pytest.mark.parametrize("read", [nlupp, bfcl])
 def test_real_rows_fly_to_the_rollout_and_shuffled_ones_to_the_floor(read):

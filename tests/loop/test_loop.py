@@ -10,6 +10,8 @@ from benchmarks.loop import run
 from benchmarks.loop_rows import banking, bfcl, nlupp
 from logos_shift_openai.core.json_schema import fits
 
+TAKES = 40
+
 
 def gone_round(asked, home):
     """Go round with a teacher that is always right; whatever the rows are, nothing is lost and all that is said is valid."""

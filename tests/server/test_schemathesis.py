@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
+TAKES = 30
 schemathesis = pytest.importorskip("schemathesis")
 
 

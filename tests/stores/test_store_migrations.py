@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from postgres import empty_postgres_url  # noqa: F401 - a fixture
 from sqlalchemy import Connection, create_engine, select, text
 
 from logos_shift_openai.core.ids import uuid7
@@ -46,6 +47,12 @@ def shape(path: Path) -> dict[str, Any]:
         found[table] = (columns, {key: [one[2] for one in value] for key, value in indexes.items()})
     database.close()
     return found
+
+
+@pytest.fixture
+def postgres_url(empty_postgres_url: str) -> str:  # noqa: F811
+    """A database in which everything is made from nothing, where other tests are given the tables."""
+    return empty_postgres_url
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ import pytest
 if TYPE_CHECKING:
     from types import ModuleType
 
+TAKES = 30
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
 COMPARED = [program for program in PROGRAMS if program.name != "ours.py"]
