@@ -52,9 +52,12 @@ class Shell:
 
     def _leave_running(self, command: str) -> str:
         command = re.sub(r" --port \d+|\s+#.*", "", command)  # a fixed port may be somebody else's
-        return self._until(f"{command} {_ANY_PORT} &", r"(http://127\.0\.0\.1:\d+)")[0]
+        line = f"{{ {command} {_ANY_PORT}; echo :gone; }} &"
+        said, address = self._until(line, r"(http://127\.0\.0\.1:\d+)|^:gone$")
+        assert address, f"$ {command}\n{said}"
+        return said
 
-    def _until(self, line: str, end: str) -> tuple[str, str]:
+    def _until(self, line: str, end: str) -> tuple[str, str | None]:
         assert self._bash.stdin
         assert self._bash.stdout
         self._bash.stdin.write(line + "\n")

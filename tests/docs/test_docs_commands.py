@@ -19,9 +19,10 @@ from world import BEFORE, GIVEN, put_calls, put_files, stand_in
 
 sys.path.append(str(ROOT / "tests" / "stores"))
 from postgres import Postgres, programs
+from s3 import S3, s3_url  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TAKES = 90
@@ -39,7 +40,7 @@ def asked() -> Iterator[str]:
 
 
 @pytest.fixture
-def database() -> Iterator[object]:
+def database() -> Iterator[Callable[[], str]]:
     """Give the address of a new database of a cluster, which is made when it is asked for."""
     made: list[Postgres] = []
 
@@ -56,9 +57,23 @@ def database() -> Iterator[object]:
         one.remove()
 
 
+@pytest.fixture
+def bucket(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Give the address of an S3-compatible server, which is started when it is asked for, with the bucket of the pages."""
+
+    def new() -> str:
+        url: str = request.getfixturevalue("s3_url")
+        S3(url, "our-records").client.close()
+        return url
+
+    return new
+
+
 @pytest.mark.skipif(not all(map(shutil.which, ("bash", "curl", "openssl"))), reason="bash, curl and openssl are typed")
 @pytest.mark.parametrize("page", SHELL_PAGES, ids=lambda page: page.name)
-def test_the_commands_of_a_page_run(page: Path, home: Path, tmp_path: Path, asked: str, database: object) -> None:
+def test_the_commands_of_a_page_run(
+    page: Path, home: Path, tmp_path: Path, asked: str, database: Callable[[], str], bucket: Callable[[], str]
+) -> None:
     """Typed in their order in a home with calls in it, each of them succeeds."""
     commands = [command for block in blocks_of(page) if block.language in SHELL for command in typed(block)]
     if any(ADDRESS in command for command in commands) and programs() is None and "CI" not in os.environ:
@@ -78,7 +93,7 @@ def test_the_commands_of_a_page_run(page: Path, home: Path, tmp_path: Path, aske
         for command in [*GIVEN.get(page.name, ()), *commands]:
             for line in [*BEFORE.get((page.name, command), ()), command]:
                 if why_not_run(line) is None:
-                    window.type(stand_in(line, window, home, asked, database))
+                    window.type(stand_in(line, window, home, asked, database, bucket))
 
 
 def test_every_command_is_read_by_a_shell() -> None:

@@ -28,6 +28,7 @@ _TUNED = (
 _SERVED = (
     "logos-shift serve",
     "export ADMIN=$(logos-shift keys create admin) READ=$(logos-shift keys create read)",
+    "export INGEST=$(logos-shift keys create ingest)",
 )
 _STARTED = "logos-shift experiment start support-small --model gpt-6.1-sol --candidate gpt-6.1-mini"
 GIVEN = {
@@ -47,12 +48,15 @@ BEFORE = {
 """Page and command -> what is typed before it, as it is of what another page tells."""
 
 
-def stand_in(command: str, shell: Shell, home: Path, provider: str, database: Callable[[], str]) -> str:
+def stand_in(
+    command: str, shell: Shell, home: Path, provider: str, database: Callable[[], str], bucket: Callable[[], str]
+) -> str:
     """Put what is there in the place of what only a page has: addresses, keys, ids."""
     said: dict[str, Callable[[re.Match[str]], str]] = {
         r"https://logos\.example\.com": lambda _: shell.last(r"http://127\.0\.0\.1:\d+"),
         r"ls_(admin|ingest)_\w*\.\.\.": lambda found: shell.last(rf"ls_{found[1]}_\w+"),
         r"postgresql\+psycopg://logos:\.\.\.@db/logos": lambda _: database(),
+        r"https://minio\.example\.com": lambda _: bucket(),
         r"--host 0\.0\.0\.0": lambda _: "--host 127.0.0.1",
         r"\b(6ca15d0b|4f1c0d)\b": lambda _: (
             max((home / "editions").iterdir(), key=lambda one: one.stat().st_mtime).name
