@@ -6,7 +6,7 @@ edition's files.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from logos_shift_openai.server.evaluation.looking import evaluations_of, pairs_o
 from logos_shift_openai.server.tuners.edition import EditionError
 from logos_shift_openai.server.tuners.jobs import NoJobError, find_job
 
+from .evaluations import EvaluationListed
 from .exchange import Answer, ApiError, Ask, Endpoint, tagged, to_json
 
 if TYPE_CHECKING:
@@ -26,27 +27,10 @@ if TYPE_CHECKING:
 _ROW = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
-class ReportShown(msgspec.Struct):
-    """An evaluation: a candidate on the held-out questions of an edition. `report` is null until all is asked.
-
-    `rules` are what it must reach, `said` is what happened last; times are milliseconds since 1970.
-    """
-
-    id: str
-    edition: str
-    candidate: dict[str, Any]
-    rules: dict[str, Any]
-    state: Literal["open", "passed", "failed"]
-    said: str
-    report: dict[str, Any] | None
-    created: int
-    updated: int
-
-
 class Reports(msgspec.Struct):
     """The evaluations of a job's candidate, those on the job's own edition first, then the latest."""
 
-    evaluations: list[ReportShown]
+    evaluations: list[EvaluationListed]
 
 
 class PairsAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -76,7 +60,7 @@ class PairShown(msgspec.Struct):
 class Pairs(msgspec.Struct):
     """A page of answers. `fault` says why there is nothing to show; `next` is null behind the last one."""
 
-    evaluation: ReportShown
+    evaluation: EvaluationListed
     pairs: list[PairShown]
     next: int | None
     fault: str | None
@@ -120,8 +104,8 @@ async def list_pairs(ask: Ask) -> Answer:
         raise ApiError(404, "not_found", str(error)) from None
 
 
-def _shown(one: Evaluation) -> ReportShown:
-    return ReportShown(**one.to_json())
+def _shown(one: Evaluation) -> EvaluationListed:
+    return EvaluationListed(**one.to_json())
 
 
 _SAME = (None, "The one you have.")
