@@ -216,9 +216,9 @@ def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | Non
     response, complete, error = call.response, call.complete, call.error
     provider_id: str | None = None
     if call.chunks is not None:
-        raw = b"".join(call.chunks)
         if call.stream:
-            folded = fold(call.endpoint, raw, call.delivered if call.delivered >= 0 else None, choices=call.choices)
+            taken = call.delivered if call.delivered >= 0 else None
+            folded = fold(call.endpoint, call.chunks, taken, choices=call.choices)
             complete = folded.complete and error is None
             provider_id = folded.provider_id
             if folded.body is not None:
@@ -227,7 +227,7 @@ def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | Non
                 response = encode(folded.body)
             if error is None and folded.error is not None:
                 error = _stream_error(folded.error)
-        elif raw and complete:
+        elif complete and (raw := b"".join(call.chunks)):
             response = raw if raw[:1] in {b"{", b"["} else encode(raw.decode("utf-8", "replace"))
     if response is not None and call.endpoint == "embeddings" and _VECTOR.search(response):
         response = _without_vectors(response)

@@ -6,42 +6,47 @@ long as the blank line behind it has not come.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 _BOM = b"\xef\xbb\xbf"
 
 
-class Events(NamedTuple):
-    """The events of a stream, in order.
+def segments(raw: bytes, *, begun: bool = False) -> list[bytes]:
+    """Cut a stream into parts that can be read one by one, most of them a single event.
 
     Args:
-        datas: The data lines of each, joined by line ends.
-        names: The name of each, empty where the stream gave none; None where it gave none to any.
+        raw: the bytes, cut anywhere; lines end in LF, CR or CRLF.
+        begun: whether they are the rest of a stream, from behind an event: a byte order mark means nothing there.
+
+    Returns:
+        The parts in order, with LF for every line end. Each but the last ends in a blank line.
     """
-
-    datas: list[str]
-    names: list[str] | None = None
-
-
-def events(raw: bytes) -> Events:
-    """Read a stream as far as it has come.
-
-    Args:
-        raw: the bytes, cut anywhere; lines end in LF, CR or CRLF; bytes that are no UTF-8 become U+FFFD.
-    """
-    raw = raw.removeprefix(_BOM)
+    if not begun:
+        raw = raw.removeprefix(_BOM)
     if b"\r" in raw:
         raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    text = raw.decode("utf-8", "replace")
-    plain = text[: max(0, text.rfind("\n\n"))]
-    if plain.startswith("data: "):
-        datas = plain[6:].split("\n\ndata: ")
-        if plain.count("\n") == 2 * (len(datas) - 1):  # a line of data each
-            return Events(datas)
-    *blocks, _unfinished = text.split("\n\n")
-    found = [event for event in map(_event, blocks) if event is not None]
-    names = [name for name, _ in found]
-    return Events([data for _, data in found], names if any(names) else None)
+    first, *others = raw.split(b"\n\ndata: ")
+    if not others:
+        return [first]
+    last = others.pop()
+    return [first + b"\n\n", *[b"data: %b\n\n" % part for part in others], b"data: " + last]
+
+
+def is_single(segment: bytes) -> bool:
+    """Say whether a part of a stream, as the network gave it, is no more and no less than one block of lines."""
+    end = segment.find(b"\n\n")
+    return end >= 0 and end == len(segment) - 2 and b"\r" not in segment and not segment.startswith(_BOM)
+
+
+def events(segment: bytes) -> list[tuple[str, str]]:
+    """Read the events of a part.
+
+    Args:
+        segment: one of `segments`; bytes that are no UTF-8 become U+FFFD.
+
+    Returns:
+        Name and data of each, the name empty where the stream gave none, the data lines joined by line ends.
+    """
+    *blocks, _unfinished = segment.decode("utf-8", "replace").split("\n\n")
+    return [event for event in map(_event, blocks) if event is not None]
 
 
 def _event(block: str) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 from hypothesis import given
@@ -29,7 +30,7 @@ def sse(*events, ascii_only=True):
 
 def one_by_one(raw, delivered=None):
     """Fold without runs."""
-    kept, folding.run_of = folding.run_of, lambda _data, _event: None
+    kept, folding.run_of = folding.run_of, lambda _segment, _event: None
     try:
         return fold("chat.completions", raw, delivered)
     finally:
@@ -55,6 +56,27 @@ def test_runs_change_nothing(events, ascii_only, delivered, cut):
     raw = sse(*events, ascii_only=ascii_only)
     raw = raw[: len(raw) - cut]
     assert fold("chat.completions", raw, delivered) == one_by_one(raw, delivered)
+
+
+odd = st.sampled_from(
+    [b": ping\n\n", b"\n", b"\r\n\r\n", b"\xef\xbb\xbf", b"event: x\ndata: {}\n\n", b"data: \xff\n\n"]
+)
+blocks = deltas.map(sse) | deltas.map(lambda event: sse(event).replace(b"\n", b"\r\n")) | odd
+
+
+@given(
+    st.lists(blocks, max_size=30),
+    st.none() | st.integers(0, 30),
+    st.sets(st.integers(0, 30)),
+    st.sets(st.integers(0, 8_000)),
+)
+def test_where_reads_end_changes_nothing(parts, delivered, joined, cuts):
+    """A read brings an event, several or half of one: the stream folds to the same."""
+    raw = b"".join(parts)
+    ends = {len(b"".join(parts[:count])) for count in range(1, len(parts)) if count not in joined} | cuts
+    ends = [0, *sorted(end for end in ends if end < len(raw)), len(raw)]
+    reads = [raw[start:end] for start, end in itertools.pairwise(ends)]
+    assert fold("chat.completions", reads, delivered) == one_by_one(raw, delivered)
 
 
 @given(st.lists(deltas | st.sampled_from(["[DONE]", "[DONE] x", "[", "{"]), max_size=12), st.booleans())

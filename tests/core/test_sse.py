@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logos_shift_openai.core.sse import events
+from logos_shift_openai.core.sse import events, segments
 
 
 def pairs(raw: bytes) -> list[tuple[str, str]]:
-    found = events(raw)
-    return list(zip(found.names or [""] * len(found.datas), found.datas, strict=True))
+    return [event for segment in segments(raw) for event in events(segment)]
 
 
 @pytest.mark.parametrize(
