@@ -215,10 +215,11 @@ def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | Non
     """Give the answer as the unstreamed call has it, whether it is whole, the provider's id of it, and the error."""
     response, complete, error = call.response, call.complete, call.error
     provider_id: str | None = None
-    if call.chunks is not None:
+    if call.raw is not None:
+        raw = bytes(call.raw)
         if call.stream:
             taken = call.delivered if call.delivered >= 0 else None
-            folded = fold(call.endpoint, call.chunks, taken, choices=call.choices)
+            folded = fold(call.endpoint, raw, taken, choices=call.choices)
             complete = folded.complete and error is None
             provider_id = folded.provider_id
             if folded.body is not None:
@@ -227,7 +228,7 @@ def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | Non
                 response = encode(folded.body)
             if error is None and folded.error is not None:
                 error = _stream_error(folded.error)
-        elif complete and (raw := b"".join(call.chunks)):
+        elif raw and complete:
             response = raw if raw[:1] in {b"{", b"["} else encode(raw.decode("utf-8", "replace"))
     if response is not None and call.endpoint == "embeddings" and _VECTOR.search(response):
         response = _without_vectors(response)

@@ -67,12 +67,12 @@ _FOLDS: dict[str, type[ChatFold | CompletionFold | ResponseFold]] = {
 }
 
 
-def fold(endpoint: str, raw: bytes | Sequence[bytes], delivered: int | None = None, *, choices: int = 1) -> Folded:
+def fold(endpoint: str, raw: bytes, delivered: int | None = None, *, choices: int = 1) -> Folded:
     """Fold a stream.
 
     Args:
         endpoint: `chat.completions`, `completions` or `responses`; others have no streams, so nothing comes of them.
-        raw: the bytes of the answer as far as they arrived, cut anywhere; whole, or read by read.
+        raw: the bytes of the answer as far as they arrived, cut anywhere.
         delivered: number of events (data events before `[DONE]`) the caller took; None for all. Of later ones that
             arrived only the usage counts.
         choices: number of choices that were asked for (`n`), where that is known.
@@ -109,23 +109,18 @@ class _Reading:
         self._runs = runs
         self._last: Object | None = None
 
-    def take(self, raw: bytes | Sequence[bytes]) -> None:
-        """Take what arrived. Most often a read brought just one event: then nobody needs to look for its end."""
-        reads = not isinstance(raw, bytes)
-        segments = sse.segments(raw) if isinstance(raw, bytes) else raw
+    def take(self, raw: bytes) -> None:
+        """Take what arrived."""
+        parts = sse.parts(raw)
         at = 0
-        while at < len(segments):
-            segment = segments[at]
-            if reads and not sse.is_single(segment):
-                rest = sse.segments(b"".join(segments[at:]), begun=at > 0)
-                segments, at, reads = rest, 0, False
-                continue
-            at += 1
+        while at < len(parts):
             self._last = None
-            if not all(self._event(name, text) for name, text in sse.events(segment)):
-                return
+            for name, text in sse.events(parts, at):
+                if not self._event(name, text):
+                    return
+            at += 1
             if self._last is not None and self._runs:
-                at += self._run(segment, self._last, segments, at)
+                at += self._run(parts, at, self._last)
 
     def _event(self, name: str, text: str) -> bool:
         """Take an event; False where it is the last one."""
@@ -145,12 +140,15 @@ class _Reading:
         self._last = None if name else data
         return True
 
-    def _run(self, segment: bytes, event: Object, segments: Sequence[bytes], start: int) -> int:
+    def _run(self, parts: Sequence[bytes], start: int, event: Object) -> int:
         """Take the chunks that are as the one just read but for their text; give how many."""
-        run = run_of(segment, event)
+        run = run_of(parts[start - 1], event)
         if run is None:
             return 0
-        taken = run.take_from(segments, start, None if self._delivered is None else self._delivered - self.events)
+        room = len(parts) - 1 - start  # the last part may still want its end
+        if self._delivered is not None:
+            room = min(room, self._delivered - self.events)
+        taken = run.take_from(parts, start, room)
         self.events += taken
         chunk = run.chunk()
         data = None if chunk is None else _read(chunk)

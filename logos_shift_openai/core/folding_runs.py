@@ -37,21 +37,20 @@ class Run:
         self.noisy = noisy
         self.texts: list[str] = []
 
-    def take_from(self, segments: Sequence[bytes], start: int, room: int | None) -> int:
+    def take_from(self, parts: Sequence[bytes], start: int, room: int) -> int:
         """Take chunks into the run as long as they are of it.
 
         Args:
-            segments: the stream in parts (`sse.segments`).
+            parts: the stream (`sse.parts`).
             start: index of the first one that may be.
-            room: how many at most; None for all there are.
+            room: how many at most.
 
         Returns:
             How many were taken.
         """
         taken = 0
-        while room is None or taken < room:
-            size = _WINDOW if room is None else min(_WINDOW, room - taken)
-            window = self._window(segments[start + taken : start + taken + size])
+        while taken < room:
+            window = self._window(parts[start + taken : start + min(taken + _WINDOW, room)])
             count = len(window)
             text = self._all_of(window) if count else None
             if text is None:
@@ -62,31 +61,30 @@ class Run:
                 break
         return taken
 
-    def _window(self, segments: Sequence[bytes]) -> Sequence[bytes]:
+    def _window(self, parts: Sequence[bytes]) -> Sequence[bytes]:
         """Leave out the parts at their end that are not of the run."""
-        stop = len(segments)
-        while stop and not self._frames(quiet(segments[stop - 1])):
+        stop = len(parts)
+        while stop and not self._frames(quiet(parts[stop - 1])):
             stop -= 1
-        return segments[:stop]
+        return parts[:stop]
 
-    def _frames(self, segment: bytes) -> bool:
-        return segment.startswith(self.head) and segment.endswith(self.tail)
+    def _frames(self, part: bytes) -> bool:
+        return part.startswith(self.head) and part.endswith(self.tail)
 
     def _all_of(self, window: Sequence[bytes]) -> str | None:
         """Give the text where every part is a chunk of the run, which is the common case and looked at as a whole.
 
-        Every step goes through all parts in compiled code, but for one. Where the parts were cut does not matter: that
-        their bytes are those of as many chunks of the run is what is compared.
+        Every step goes through all parts in compiled code, but for one; to split by what stands between takes longer.
         """
-        whole, count = b"".join(window), len(window)
+        whole, count = sse.GLUE.join(window), len(window)
         if self.noisy:
             whole = _NOISE.sub(b"", whole)
-            window = sse.segments(whole)
+            window = whole.split(sse.GLUE)
             if len(window) != count:
                 return None
         skip, rest = len(self.head), -len(self.tail)
         texts = [part[skip:rest] for part in window]
-        if self.head + (self.tail + self.head).join(texts) + self.tail != whole:
+        if self.head + (self.tail + sse.GLUE + self.head).join(texts) + self.tail != whole:
             return None
         text = b"".join(texts)
         try:
@@ -116,30 +114,27 @@ class Run:
         text = "".join(self.texts)
         if not text:
             return None
-        head, tail = self.head[len(_DATA) : -1], self.tail[1:]
+        head, tail = self.head[:-1], self.tail[1:]
         return f"{head.decode('utf-8', 'replace')}{json.dumps(text)}{tail.decode('utf-8', 'replace')}"
 
 
-_DATA = b"data: "
-
-
-def quiet(segment: bytes) -> bytes:
+def quiet(part: bytes) -> bytes:
     """Leave out of a chunk what is nothing but padding against eavesdroppers."""
-    return _NOISE.sub(b"", segment) if _NOISY in segment else segment
+    return _NOISE.sub(b"", part) if _NOISY in part else part
 
 
-def run_of(segment: bytes, event: Object) -> Run | None:
+def run_of(part: bytes, event: Object) -> Run | None:
     """Begin a run with a chunk that has been read.
 
     Args:
-        segment: the part of the stream it was read from.
+        part: the part of the stream that it was the last one of.
         event: what it says.
 
     Returns:
         The run, None where the chunk holds more than one piece of content, or is more than one line.
     """
-    data = quiet(segment)
-    if not data.startswith(_DATA) or data.find(b"\n") != len(data) - 2:
+    data = quiet(part)
+    if b"\n" in data:
         return None
     choices = event.get("choices")
     keys = list(_KEY.finditer(data))
@@ -152,4 +147,4 @@ def run_of(segment: bytes, event: Object) -> Run | None:
     text = _STRING.match(data, start)
     if text is None or json.loads(text[0]) != delta["content"]:
         return None
-    return Run(data[: start + 1], data[text.end() - 1 :], noisy=data is not segment)
+    return Run(data[: start + 1], data[text.end() - 1 :], noisy=data is not part)

@@ -6,51 +6,53 @@ long as the blank line behind it has not come.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _BOM = b"\xef\xbb\xbf"
+GLUE = b"\n\ndata: "
+"""What stands between two events of nothing but a line of data each."""
 
 
-def segments(raw: bytes, *, begun: bool = False) -> list[bytes]:
-    """Cut a stream into parts that can be read one by one, most of them a single event.
+def parts(raw: bytes) -> list[bytes]:
+    """Cut a stream where an event ends and the next begins with its data.
 
     Args:
         raw: the bytes, cut anywhere; lines end in LF, CR or CRLF.
-        begun: whether they are the rest of a stream, from behind an event: a byte order mark means nothing there.
 
     Returns:
-        The parts in order, with LF for every line end. Each but the last ends in a blank line.
+        What stands before the first such place and between each two, with LF for every line end; most often nothing
+        first, and from then on the data of one event.
     """
-    if not begun:
-        raw = raw.removeprefix(_BOM)
+    raw = raw.removeprefix(_BOM)
     if b"\r" in raw:
         raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    first, *others = raw.split(b"\n\ndata: ")
-    if not others:
-        return [first]
-    last = others.pop()
-    return [first + b"\n\n", *[b"data: %b\n\n" % part for part in others], b"data: " + last]
+    return (b"\n\n" + raw).split(GLUE)
 
 
-def is_single(segment: bytes) -> bool:
-    """Say whether a part of a stream, as the network gave it, is no more and no less than one block of lines."""
-    end = segment.find(b"\n\n")
-    return end >= 0 and end == len(segment) - 2 and b"\r" not in segment and not segment.startswith(_BOM)
-
-
-def events(segment: bytes) -> list[tuple[str, str]]:
+def events(cut: Sequence[bytes], at: int) -> list[tuple[str, str]]:
     """Read the events of a part.
 
     Args:
-        segment: one of `segments`; bytes that are no UTF-8 become U+FFFD.
+        cut: the `parts` of a stream.
+        at: index of the part. Bytes that are no UTF-8 become U+FFFD.
 
     Returns:
         Name and data of each, the name empty where the stream gave none, the data lines joined by line ends.
     """
-    *blocks, _unfinished = segment.decode("utf-8", "replace").split("\n\n")
+    text = cut[at].decode("utf-8", "replace")
+    if at:
+        text = f"data: {text}"
+    *blocks, unfinished = text.split("\n\n")
+    if at < len(cut) - 1:
+        blocks.append(unfinished)
     return [event for event in map(_event, blocks) if event is not None]
 
 
 def _event(block: str) -> tuple[str, str] | None:
-    if block.startswith("data: ") and "\n" not in block:
+    if block.startswith("data: ") and "\n" not in block and len(block) > len("data: "):
         return "", block[6:]
     name = ""
     data: list[str] = []

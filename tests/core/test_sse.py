@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logos_shift_openai.core.sse import events, segments
+from logos_shift_openai.core.sse import events, parts
 
 
 def pairs(raw: bytes) -> list[tuple[str, str]]:
-    return [event for segment in segments(raw) for event in events(segment)]
+    cut = parts(raw)
+    return [event for at in range(len(cut)) for event in events(cut, at)]
 
 
 @pytest.mark.parametrize(
