@@ -28,10 +28,11 @@ _logger = logging.getLogger("logos_shift_openai")
 
 _CHUNK_BYTES = 256 * 2**10  # lines gathered for one write
 _HOLD = 0.0008  # seconds of work before a rest
-_CROWDED_HOLD = 0.005  # with the queue half full: the interpreter's own idea of a fair turn
+_PRESSED_HOLD = 0.005  # with the queue half full or a turn grown long: the interpreter's own idea of a fair turn
 _LONG_REST = 0.015  # a streamed call of 200 chunks takes 5 to 15 ms of CPU
 _REST = 0.00005
-_HURRY = 0.6  # part of a period after which a turn takes short rests only
+_HURRIED = 0.6  # periods after which a turn takes short rests only
+_PRESSED = 1.5  # periods after which it works as with the queue half full: a record is to be on disk in 0.25 s
 
 
 class Recorder:
@@ -171,14 +172,17 @@ class Recorder:
                     self._write(lines, taken)
                     lines, taken, gathered = [], 0, 0
                 if (now := self._clock()) >= rest_at and not self._closing:
-                    crowded = len(self._queue) * 2 > self._max_count or self._bytes * 2 > self._max_bytes
-                    hurried = crowded or self.thread.awaited or now >= begun + _HURRY * self._period
+                    pressed = now >= begun + _PRESSED * self._period or self._is_half_full()
+                    hurried = pressed or self.thread.awaited or now >= begun + _HURRIED * self._period
                     self._rest(_REST if hurried else _LONG_REST)
-                    rest_at = self._clock() + (_CROWDED_HOLD if crowded else _HOLD)
+                    rest_at = self._clock() + (_PRESSED_HOLD if pressed else _HOLD)
         finally:  # an interrupt in the middle keeps what is encoded
             self._write(lines, taken)
             self._set_bytes_right()
             self._busy = False
+
+    def _is_half_full(self) -> bool:
+        return len(self._queue) * 2 > self._max_count or self._bytes * 2 > self._max_bytes
 
     def _line(self, item: object) -> bytes | None:
         try:

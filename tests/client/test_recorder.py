@@ -262,16 +262,18 @@ def test_our_thread_rests_between_short_whiles_of_work(case: Case) -> None:
 
 
 def test_rests_get_short_where_a_turn_grows_long(case: Case) -> None:
-    """With ever so much to do, records are not kept waiting for the sake of rests."""
-    for number in range(1_000):
+    """With ever so much to do, records are not kept waiting for the sake of rests, and in the end there are few."""
+    for number in range(4_000):
         case.recorder.put(number, 10)
     case.clock.now += 0.1
     case.clock.tick = 0.0001
+    begun, rests = case.clock.now, []
+    case.recorder._rest = lambda seconds: rests.append((case.clock.now - begun, seconds))
     case.recorder.step()
-    long = case.rests.count(0.015)
-    assert long * 0.0008 < 0.06
-    assert case.rests == [0.015] * long + [0.00005] * (len(case.rests) - long)
-    assert len(case.rests) - long > 20
+    assert {seconds for age, seconds in rests if age < 0.059} == {0.015}
+    assert {seconds for age, seconds in rests if age > 0.061} == {0.00005}
+    assert sum(0.1 <= age < 0.15 for age, _ in rests) > 45
+    assert 8 <= sum(0.2 <= age < 0.25 for age, _ in rests) <= 10
 
 
 @pytest.mark.parametrize("awaited", [True, False])
