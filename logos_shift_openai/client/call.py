@@ -59,7 +59,7 @@ class Call:
     first_token: float | None = None
     # Of an answer read later: its bytes as they arrived, the choices asked for, the events the caller took (-1: it
     # takes none), what is going on just now, the try under way, and the way to the baseline.
-    chunks: list[bytes] | None = None
+    raw: bytearray | None = None
     choices = 1
     delivered = -1
     pulling = False
@@ -119,7 +119,7 @@ class Call:
 
     def begin_watching(self) -> None:
         """Begin to note an answer that is read later."""
-        self.chunks = []
+        self.raw = bytearray()
         self.whole = self.closed = False
         if not self.stream:
             self.complete = False
@@ -128,11 +128,11 @@ class Call:
         """Note that the answer is being read; its first bytes are still to come."""
         self.reading = True
 
-    def keep(self, chunks: list[bytes]) -> None:
-        """Keep what a reading puts in this list; a second reading starts over unless the first was whole."""
+    def keep(self, raw: bytearray) -> None:
+        """Keep what a reading puts in here; a second reading starts over unless the first was whole."""
         if self.whole:
             return
-        self.chunks = chunks
+        self.raw = raw
         if self.first_token is None:
             self.first_token = _clock() - self.started
 
@@ -166,13 +166,13 @@ class Call:
 
         Args:
             error: How it failed.
-            said: Its usage; or the bytes that came of it, whole or in pieces.
+            said: Its usage; or the bytes that came of it.
         """
         said, self.response = said or self.response, None  # an answer that the SDK could not read is not the caller's
         if error.type == NOT_SURE_TYPE:
             return  # its usage stands with the gate
-        if isinstance(said, list):
-            said = b"".join(said)
+        if isinstance(said, bytearray):
+            said = bytes(said)
         if not isinstance(said, bytes) or b'"usage"' in said:
             self.paid = said
 
@@ -194,7 +194,7 @@ class Call:
         if self.ended:
             return
         self.ended = True
-        if self.chunks is not None:
+        if self.raw is not None:
             self.runtime.forget(self)
         if self.trying is not None:
             guarded(self.runtime, self.settled, None)
@@ -204,8 +204,8 @@ class Call:
             self.resend = self.flow = self.breaker = None
         if self.logged:
             size = _HEAD_BYTES
-            if self.chunks is not None:
-                size += sum(map(len, self.chunks))
+            if self.raw is not None:
+                size += len(self.raw)
             if self.request is not None:
                 size += len(self.request)
             if self.response is not None:

@@ -223,7 +223,13 @@ def _parser(call: Call, inner: Any) -> Callable[[Any], Any]:
 
     def parser(parsed: Any) -> Any:
         try:  # as `guarded` does, without its price
-            _note(call, parsed)
+            write = WRITERS.get(type(parsed))
+            if write is None:
+                _note(call, parsed)
+            else:  # an answer of a known kind: what `_note` does, without its price
+                parsed.__dict__["logos_shift_id"] = call.id
+                if call.logged and call.response is None:
+                    call.response = write(parsed, exclude_unset=True, warnings=False, fallback=repr)
         except Exception as error:  # noqa: BLE001
             call.runtime.broken(_note, error)
         if not callable(inner):
@@ -249,10 +255,6 @@ def _judge(endpoint: str, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _note(call: Call, parsed: Any) -> None:
-    if type(parsed) in WRITERS:
-        parsed.__dict__["logos_shift_id"] = call.id  # what `tag` does, without its price
-        call.snapshot_answer(parsed)
-        return
     tag(parsed, call.id)
     if isinstance(parsed, _STREAMS):
         adopt(call, parsed)

@@ -215,10 +215,11 @@ def _answer(call: Call) -> tuple[bytes | None, bool, str | None, CallError | Non
     """Give the answer as the unstreamed call has it, whether it is whole, the provider's id of it, and the error."""
     response, complete, error = call.response, call.complete, call.error
     provider_id: str | None = None
-    if call.chunks is not None:
-        raw = b"".join(call.chunks)
+    if call.raw is not None:
+        raw = bytes(call.raw)
         if call.stream:
-            folded = fold(call.endpoint, raw, call.delivered if call.delivered >= 0 else None, choices=call.choices)
+            taken = call.delivered if call.delivered >= 0 else None
+            folded = fold(call.endpoint, raw, taken, choices=call.choices)
             complete = folded.complete and error is None
             provider_id = folded.provider_id
             if folded.body is not None:

@@ -164,6 +164,11 @@ class Periodic:
             self._in_turn.release()
         return self._failures == 0
 
+    @property
+    def awaited(self) -> bool:
+        """Say whether somebody waits for this turn or the next one to end."""
+        return self.asked or bool(self._waiters)
+
     def stop(self, timeout: float) -> None:
         """End the thread after its turn, for good; wait at most `timeout` seconds for that."""
         self._stopped = True

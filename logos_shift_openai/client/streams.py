@@ -60,15 +60,13 @@ def watch(call: Call, response: Any) -> None:
 def _reading(call: Call, response: Any) -> Callable[..., Iterator[bytes]]:
     def iter_bytes(*args: Any, **kwargs: Any) -> Iterator[bytes]:
         guarded(call.runtime, call.begin_reading)
-        chunks: list[bytes] = []
-        room = call.runtime.stream_bytes
+        kept, limit = bytearray(), call.runtime.stream_bytes
         try:
             for data in type(response).iter_bytes(response, *args, **kwargs):
-                if room > 0:  # written out: this is done for every chunk of every stream
-                    if not chunks:
-                        guarded(call.runtime, call.keep, chunks)
-                    chunks.append(data)
-                    room -= len(data)
+                if len(kept) < limit:  # written out: this is done for every chunk of every stream
+                    if not kept:
+                        guarded(call.runtime, call.keep, kept)
+                    kept += data
                 call.reading = False
                 yield data
                 call.reading = True
@@ -83,15 +81,13 @@ def _reading(call: Call, response: Any) -> Callable[..., Iterator[bytes]]:
 def _async_reading(call: Call, response: Any) -> Callable[..., AsyncIterator[bytes]]:
     async def aiter_bytes(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
         guarded(call.runtime, call.begin_reading)
-        chunks: list[bytes] = []
-        room = call.runtime.stream_bytes
+        kept, limit = bytearray(), call.runtime.stream_bytes
         try:
             async for data in type(response).aiter_bytes(response, *args, **kwargs):
-                if room > 0:  # written out: this is done for every chunk of every stream
-                    if not chunks:
-                        guarded(call.runtime, call.keep, chunks)
-                    chunks.append(data)
-                    room -= len(data)
+                if len(kept) < limit:  # written out: this is done for every chunk of every stream
+                    if not kept:
+                        guarded(call.runtime, call.keep, kept)
+                    kept += data
                 call.reading = False
                 yield data
                 call.reading = True
@@ -112,7 +108,7 @@ def _end_if_closed(call: Call) -> None:
 def _closed(call: Call, response: Any) -> None:
     call.closed = True
     if not (call.stream or call.whole or call.pulling or call.reading) and hasattr(response, "_content"):
-        call.keep([response.content])  # read at a stroke, or there from the beginning
+        call.keep(bytearray(response.content))  # read at a stroke, or there from the beginning
         call.read_whole()
     _end_if_closed(call)
     for name in ("close", "aclose", "iter_bytes", "aiter_bytes"):
@@ -143,7 +139,7 @@ def adopt(call: Call, stream: Any) -> None:
     """Make a stream of the SDK carry the call's id, on itself and on its chunks, and count what the caller takes."""
     stream.logos_shift_id = call.id
     call.delivered = 0
-    if call.chunks is None:
+    if call.raw is None:
         guarded(call.runtime, watch, call, stream.response)
     wrap = _async_chunks if isinstance(stream, openai.AsyncStream) else _chunks
     stream._iterator = wrap(call, ref(stream), stream._iterator)  # noqa: SLF001 - the one place a stream can be joined
@@ -247,7 +243,7 @@ def _instead_of(call: Call, problem: BaseException) -> Callable[[], Any] | None:
                 pass  # this failure is the caller's to see
             else:
                 call.resend = None
-                guarded(call.runtime, call.gave_way, error, call.chunks)
+                guarded(call.runtime, call.gave_way, error, call.raw)
                 return resend
     call.note_error(problem, error)
     return None

@@ -17,8 +17,9 @@ from .folding_responses import ResponseFold
 from .folding_runs import run_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .deltas import Object
-    from .folding_runs import Run
 
 
 class Folded(NamedTuple):
@@ -83,44 +84,76 @@ def fold(endpoint: str, raw: bytes, delivered: int | None = None, *, choices: in
     if kind is None:
         return Folded(None, complete=False, provider_id=None, error=None, events=0)
     state: Fold = kind()
-    readable, error, at = True, None, 0
-    datas, names = sse.events(raw)
-    end = _end(datas)
-    last = end if delivered is None else min(end, delivered)
-    while at < last:
-        name, text = "" if names is None else names[at], datas[at]
-        data = _read(text)
-        error = _error(name, text, data)
-        if error is not None:
-            break
-        at += 1
-        readable = data is not None and _taken(state, data, name) and readable
-        if data is not None and names is None and endpoint == "chat.completions":
-            run = run_of(text, data)
-            if run is not None:
-                at = run.take_from(datas, at, last)
-                readable = _taken_run(state, run) and readable
-    for text in datas[last:end] if error is None else ():
-        late = _read(text) if '"usage"' in text else None
-        if late is not None:
-            state.usage(late)
+    reading = _Reading(state, delivered, runs=endpoint == "chat.completions")
+    reading.take(raw)
     body = _result(state)
-    error = error or state.failed()
-    complete = readable and body is not None and error is None and state.finished(choices)
+    error = reading.error or state.failed()
+    complete = reading.readable and body is not None and error is None and state.finished(choices)
     provider_id = body.get("id") if body else None
-    return Folded(body, complete, provider_id if isinstance(provider_id, str) and provider_id else None, error, at)
+    provider_id = provider_id if isinstance(provider_id, str) and provider_id else None
+    return Folded(body, complete, provider_id, error, reading.events)
 
 
 _DONE: Final = "[DONE]"
-_BEHIND_DONE: Final = "[DONE^"  # whatever begins with `_DONE` sorts before it, and every JSON object behind it
 
 
-def _end(datas: list[str]) -> int:
-    """Find the first `[DONE]`, which mostly is the last event."""
-    last = len(datas) - 1
-    if last > 0 and datas[last] == _DONE and min(datas[:last]) > _BEHIND_DONE:
-        return last
-    return next((index for index, data in enumerate(datas) if data.startswith(_DONE)), len(datas))
+class _Reading:
+    """A stream on its way into an answer, to its first `[DONE]` or error."""
+
+    def __init__(self, state: Fold, delivered: int | None, *, runs: bool) -> None:
+        self.readable = True
+        self.error: Object | None = None
+        self.events = 0
+        self._state = state
+        self._delivered = delivered
+        self._runs = runs
+        self._last: Object | None = None
+
+    def take(self, raw: bytes) -> None:
+        """Take what arrived."""
+        parts = sse.parts(raw)
+        at = 0
+        while at < len(parts):
+            self._last = None
+            for name, text in sse.events(parts, at):
+                if not self._event(name, text):
+                    return
+            at += 1
+            if self._last is not None and self._runs:
+                at += self._run(parts, at, self._last)
+
+    def _event(self, name: str, text: str) -> bool:
+        """Take an event; False where it is the last one."""
+        if text.startswith(_DONE):
+            return False
+        if self.events == self._delivered:
+            late = _read(text) if '"usage"' in text else None
+            if late is not None:
+                self._state.usage(late)
+            return True
+        data = _read(text)
+        self.error = _error(name, text, data)
+        if self.error is not None:
+            return False
+        self.events += 1
+        self.readable = data is not None and _taken(self._state, data, name) and self.readable
+        self._last = None if name else data
+        return True
+
+    def _run(self, parts: Sequence[bytes], start: int, event: Object) -> int:
+        """Take the chunks that are as the one just read but for their text; give how many."""
+        run = run_of(parts[start - 1], event)
+        if run is None:
+            return 0
+        room = len(parts) - 1 - start  # the last part may still want its end
+        if self._delivered is not None:
+            room = min(room, self._delivered - self.events)
+        taken = run.take_from(parts, start, room)
+        self.events += taken
+        chunk = run.chunk()
+        data = None if chunk is None else _read(chunk)
+        self.readable = (chunk is None or (data is not None and _taken(self._state, data, ""))) and self.readable
+        return taken
 
 
 def _number(text: str) -> float | None:
@@ -146,12 +179,6 @@ def _taken(state: Fold, data: Object, name: str) -> bool:
     except RecursionError:
         return False
     return True
-
-
-def _taken_run(state: Fold, run: Run) -> bool:
-    chunk = run.chunk()
-    data = None if chunk is None else _read(chunk)
-    return chunk is None or (data is not None and _taken(state, data, ""))
 
 
 def _result(state: Fold) -> Object | None:

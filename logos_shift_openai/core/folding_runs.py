@@ -1,7 +1,7 @@
 """Runs of chunks that differ in nothing but a piece of text, read as one.
 
 Most chunks of a chat stream are the one before with another text in `delta.content`. Once a chunk has been read, those
-behind it that begin and end as it does, to the letter, need no JSON parser each: their texts are parsed together.
+behind it that begin and end as it does, to the byte, need no JSON parser each: their texts are read together.
 Rule: a run is taken only where that gives just what reading each chunk gives; all else goes the plain way.
 """
 
@@ -11,120 +11,130 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from . import sse
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .deltas import Object
 
-_KEY = re.compile(r'"content":\s*')
-_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
-_NOISE = re.compile(r',\s*"obfuscation":\s*"[^"\\]*"')  # differs from chunk to chunk and is dropped by the fold anyway
-_NOISY = '"obfuscation":'
-_WINDOW = 256  # events looked at together: a run that soon ends costs no look at all the rest
+_KEY = re.compile(rb'"content":\s*')
+_STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\.)*"')
+_NOT_AS_IT_STANDS = re.compile(rb'[\x00-\x1f"\\]')  # what a JSON string writes in another way
+_NOISE = re.compile(rb',\s*"obfuscation":\s*"[^"\\\n]*"')  # differs from chunk to chunk, and the fold drops it anyway
+_NOISY = b'"obfuscation":'
+_WINDOW = 256  # chunks looked at together: a run that soon ends costs no look at all the rest
 
 
 class Run:
-    """What chunks of one run begin and end with, as it stands in JSON, and the texts between, read."""
+    """What chunks of one run begin and end with, quotes of the text included, and the texts between, read."""
 
-    __slots__ = ("head", "tail", "texts")
+    __slots__ = ("head", "noisy", "tail", "texts")
 
-    def __init__(self, head: str, tail: str) -> None:
+    def __init__(self, head: bytes, tail: bytes, *, noisy: bool) -> None:
         self.head = head
         self.tail = tail
+        self.noisy = noisy
         self.texts: list[str] = []
 
-    def take_from(self, datas: Sequence[str], start: int, stop: int) -> int:
-        """Take events into the run as long as they are of it.
+    def take_from(self, parts: Sequence[bytes], start: int, room: int) -> int:
+        """Take chunks into the run as long as they are of it.
 
         Args:
-            datas: their data.
+            parts: the stream (`sse.parts`).
             start: index of the first one that may be.
-            stop: index behind the last one that may be.
+            room: how many at most.
 
         Returns:
-            Index of the first that was not taken.
+            How many were taken.
         """
-        at = start
-        while at < stop:
-            window = self._window(datas, at, min(at + _WINDOW, stop))
-            texts = self._all_of(window)
-            if texts is None:
-                texts = self._first_of(window)
-            self.texts += texts
-            at += len(texts)
-            if len(texts) < _WINDOW:
-                break
-        return at
-
-    def _window(self, datas: Sequence[str], start: int, stop: int) -> list[str]:
-        """Give the data of some events, without those at their end that are not of the run."""
-        while stop > start and not self._frames(quiet(datas[stop - 1])):
-            stop -= 1
-        return list(datas[start:stop])
-
-    def _frames(self, data: str) -> bool:
-        return data.startswith(self.head) and data.endswith(self.tail)
-
-    def _all_of(self, window: list[str]) -> list[str] | None:
-        """Give the texts where every event is of the run, which is the common case and looked at as a whole.
-
-        Every step goes through all events in compiled code, but for one; to split by what stands between takes longer.
-        """
-        whole = "\n".join(window)
-        if _NOISY in whole:
-            whole = _NOISE.sub("", whole)
+        taken = 0
+        while taken < room:
+            window = self._window(parts[start + taken : start + min(taken + _WINDOW, room)])
             count = len(window)
-            window = whole.split("\n")
+            text = self._all_of(window) if count else None
+            if text is None:
+                count, text = self._first_of(window)
+            self.texts.append(text)
+            taken += count
+            if count < _WINDOW:
+                break
+        return taken
+
+    def _window(self, parts: Sequence[bytes]) -> Sequence[bytes]:
+        """Leave out the parts at their end that are not of the run."""
+        stop = len(parts)
+        while stop and not self._frames(quiet(parts[stop - 1])):
+            stop -= 1
+        return parts[:stop]
+
+    def _frames(self, part: bytes) -> bool:
+        return part.startswith(self.head) and part.endswith(self.tail)
+
+    def _all_of(self, window: Sequence[bytes]) -> str | None:
+        """Give the text where every part is a chunk of the run, which is the common case and looked at as a whole.
+
+        Every step goes through all parts in compiled code, but for one; to split by what stands between takes longer.
+        """
+        whole, count = sse.GLUE.join(window), len(window)
+        if self.noisy:
+            whole = _NOISE.sub(b"", whole)
+            window = whole.split(sse.GLUE)
             if len(window) != count:
                 return None
         skip, rest = len(self.head), -len(self.tail)
-        texts = [data[skip:rest] for data in window]
-        if self.head + f"{self.tail}\n{self.head}".join(texts) + self.tail != whole:
+        texts = [part[skip:rest] for part in window]
+        if self.head + (self.tail + sse.GLUE + self.head).join(texts) + self.tail != whole:
             return None
-        try:  # no JSON string goes on over a line end, so each text is by itself what they are together
-            said: list[str] = json.loads(f"[{_COMMA.join(texts)}]")
+        text = b"".join(texts)
+        try:
+            if _NOT_AS_IT_STANDS.search(text) is None:
+                return text.decode()
+            # No JSON string goes on over a line end, so each text is by itself what they are together.
+            said: list[str] = json.loads((b'["' + b'",\n"'.join(texts) + b'"]').decode())
         except ValueError:
             return None
-        return said if len(said) == len(texts) and set(map(type, said)) == {str} else None
+        return "".join(said) if len(said) == count and set(map(type, said)) == {str} else None
 
-    def _first_of(self, window: list[str]) -> list[str]:
-        """Give the texts of as many events as are of the run, one by one."""
+    def _first_of(self, window: Sequence[bytes]) -> tuple[int, str]:
+        """Give how many parts are of the run, looked at one by one, and their text."""
         texts: list[str] = []
-        for data in map(quiet, window):
-            text = data[len(self.head) : len(data) - len(self.tail)]
-            if not self._frames(data) or _STRING.fullmatch(text) is None:
+        for part in map(quiet, window):
+            text = part[len(self.head) - 1 : len(part) - len(self.tail) + 1]
+            if not self._frames(part) or _STRING.fullmatch(text) is None:
                 break
             try:
-                texts.append(json.loads(text))
+                texts.append(json.loads(text.decode("utf-8", "replace")))
             except ValueError:
                 break
-        return texts
+        return len(texts), "".join(texts)
 
     def chunk(self) -> str | None:
-        """Give what was taken as one chunk; None where nothing was."""
-        return f"{self.head}{json.dumps(''.join(self.texts))}{self.tail}" if self.texts else None
+        """Give the data of what was taken as that of one chunk; None where nothing was."""
+        text = "".join(self.texts)
+        if not text:
+            return None
+        head, tail = self.head[:-1], self.tail[1:]
+        return f"{head.decode('utf-8', 'replace')}{json.dumps(text)}{tail.decode('utf-8', 'replace')}"
 
 
-_COMMA = ",\n"
-
-
-def quiet(data: str) -> str:
+def quiet(part: bytes) -> bytes:
     """Leave out of a chunk what is nothing but padding against eavesdroppers."""
-    return _NOISE.sub("", data) if _NOISY in data else data
+    return _NOISE.sub(b"", part) if _NOISY in part else part
 
 
-def run_of(data: str, event: Object) -> Run | None:
+def run_of(part: bytes, event: Object) -> Run | None:
     """Begin a run with a chunk that has been read.
 
     Args:
-        data: its text.
+        part: the part of the stream that it was the last one of.
         event: what it says.
 
     Returns:
-        The run, None where the chunk holds more than one piece of content, or goes over several lines.
+        The run, None where the chunk holds more than one piece of content, or is more than one line.
     """
-    data = quiet(data)
-    if "\n" in data:
+    data = quiet(part)
+    if b"\n" in data:
         return None
     choices = event.get("choices")
     keys = list(_KEY.finditer(data))
@@ -137,4 +147,4 @@ def run_of(data: str, event: Object) -> Run | None:
     text = _STRING.match(data, start)
     if text is None or json.loads(text[0]) != delta["content"]:
         return None
-    return Run(data[:start], data[text.end() :])
+    return Run(data[: start + 1], data[text.end() - 1 :], noisy=data is not part)

@@ -37,6 +37,7 @@ class Still:
     def __init__(self) -> None:
         self.alive = True
         self.asked = False
+        self.awaited = False
         self.wakes = 0
 
     def start(self) -> None:
@@ -248,14 +249,43 @@ def test_much_is_written_in_several_goes(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_our_thread_rests_between_short_whiles_of_work(case: Case) -> None:
-    """A caller that waits for the interpreter gets it soon; with more to do the whiles get longer, up to a bound."""
+    """A caller that waits for the interpreter gets it soon, and for some time not again."""
     for number in range(100):
         case.recorder.put(number, 10)
     case.clock.now += 0.1
     case.clock.tick = 0.0001  # each look at the clock, one a record
-    case.recorder.step()
+    wait = case.recorder.step()
     assert 8 <= len(case.rests) <= 15
-    assert set(case.rests) == {0.00005}
+    assert set(case.rests) == {0.015}
+    assert wait is not None
+    assert wait < 0.1, "what was put since waits no longer for that"
+
+
+def test_rests_get_short_where_a_turn_grows_long(case: Case) -> None:
+    """With ever so much to do, records are not kept waiting for the sake of rests, and in the end there are few."""
+    for number in range(4_000):
+        case.recorder.put(number, 10)
+    case.clock.now += 0.1
+    case.clock.tick = 0.0001
+    begun, rests = case.clock.now, []
+    case.recorder._rest = lambda seconds: rests.append((case.clock.now - begun, seconds))
+    case.recorder.step()
+    assert {seconds for age, seconds in rests if age < 0.059} == {0.015}
+    assert {seconds for age, seconds in rests if age > 0.061} == {0.00005}
+    assert sum(0.1 <= age < 0.15 for age, _ in rests) > 45
+    assert 8 <= sum(0.2 <= age < 0.25 for age, _ in rests) <= 10
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+def test_who_waits_for_a_turn_is_not_made_to_wait_for_its_rests(case: Case, awaited: bool) -> None:
+    """A flush that comes in the middle of a turn counts too."""
+    case.still.awaited = awaited
+    for number in range(100):
+        case.recorder.put(number, 10)
+    case.clock.now += 0.1
+    case.clock.tick = 0.0001
+    case.recorder.step()
+    assert set(case.rests) == {0.00005 if awaited else 0.015}
 
 
 def test_an_idle_recorder_tries_a_broken_folder_again(case: Case, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def sse(*events, ascii_only=True):
 
 def one_by_one(raw, delivered=None):
     """Fold without runs."""
-    kept, folding.run_of = folding.run_of, lambda _data, _event: None
+    kept, folding.run_of = folding.run_of, lambda _part, _event: None
     try:
         return fold("chat.completions", raw, delivered)
     finally:
@@ -54,6 +54,19 @@ def test_runs_change_nothing(events, ascii_only, delivered, cut):
     """Any stream, cut anywhere and taken in part, folds to the same with runs and without."""
     raw = sse(*events, ascii_only=ascii_only)
     raw = raw[: len(raw) - cut]
+    assert fold("chat.completions", raw, delivered) == one_by_one(raw, delivered)
+
+
+odd = st.sampled_from(
+    [b": ping\n\n", b"\n", b"\r\n\r\n", b"\xef\xbb\xbf", b"event: x\ndata: {}\n\n", b"data: \xff\n\n"]
+)
+blocks = deltas.map(sse) | deltas.map(lambda event: sse(event).replace(b"\n", b"\r\n")) | odd
+
+
+@given(st.lists(blocks, max_size=30), st.none() | st.integers(0, 30))
+def test_what_stands_between_changes_nothing(found, delivered):
+    """Comments, names, other line ends and bytes that are no text between the chunks: the same with runs and without."""
+    raw = b"".join(found)
     assert fold("chat.completions", raw, delivered) == one_by_one(raw, delivered)
 
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logos_shift_openai.core.sse import events
+from logos_shift_openai.core.sse import events, parts
 
 
 def pairs(raw: bytes) -> list[tuple[str, str]]:
-    found = events(raw)
-    return list(zip(found.names or [""] * len(found.datas), found.datas, strict=True))
+    cut = parts(raw)
+    return [event for at in range(len(cut)) for event in events(cut, at)]
 
 
 @pytest.mark.parametrize(
