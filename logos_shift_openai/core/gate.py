@@ -88,7 +88,16 @@ def confidences(logprobs: Sequence[float]) -> dict[str, float] | None:
     if not known or len(known) != len(logprobs):
         return None
     whole = math.fsum(known)
-    return {"sequence": math.exp(whole), "mean": math.exp(whole / len(known)), "least": math.exp(min(known))}
+    return {
+        "sequence": _probability(whole),
+        "mean": _probability(whole / len(known)),
+        "least": _probability(min(known)),
+    }
+
+
+def _probability(logarithm: float) -> float:
+    """Give it to 12 digits: two answers that are equally sure must not be told apart by how sums were rounded."""
+    return float(f"{math.exp(logarithm):.12g}")
 
 
 def least_sure(answers: Iterable[Mapping[str, float] | None]) -> dict[str, float] | None:

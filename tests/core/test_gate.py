@@ -31,6 +31,12 @@ def test_confidences():
     assert confidences([-math.inf]) == {"sequence": 0, "mean": 0, "least": 0}
 
 
+def test_equal_confidences_are_equal_however_they_were_reckoned():
+    """The same probability in one token or in three: a rounding in the last place tells no answers apart."""
+    assert math.exp(3 * math.log(0.1)) != 0.001
+    assert confidences([math.log(0.1)] * 3)["sequence"] == confidences([math.log(0.001)])["sequence"] == 0.001
+
+
 @pytest.mark.parametrize(
     "answer",
     [None, [], "text", {}, {"choices": None}, {"choices": []}, {"choices": [None]}, {"choices": [{"logprobs": None}]},
