@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select
@@ -82,3 +82,13 @@ def test_processes_that_open_a_new_store_at_once_all_get_it(tmp_path: Path) -> N
     running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
     said = [process.communicate()[1] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0, 0], said
+
+
+def test_a_connection_in_use_is_closed_once_its_store_is(store: Store) -> None:
+    """A request that is still being answered while a server ends leaves no connection behind."""
+    with store.reading() as connection:
+        raw: Any = connection.connection.driver_connection
+        store.close()
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    with pytest.raises(store.engine.dialect.loaded_dbapi.Error):
+        raw.execute("SELECT 1")

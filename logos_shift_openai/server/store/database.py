@@ -74,6 +74,7 @@ class Store:
     bodies: BodyStore = field(default_factory=DatabaseBodies)
     fence: Callable[[Connection], None] | None = None
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _closed: threading.Event = field(default_factory=threading.Event)
 
     @property
     def is_sqlite(self) -> bool:
@@ -128,7 +129,8 @@ class Store:
                 raw.autocommit = False
 
     def close(self) -> None:
-        """Let go of its connections."""
+        """Let go of its connections; one that is in use just now is closed where it is given back."""
+        self._closed.set()
         self.engine.dispose()
 
     @contextmanager
@@ -141,8 +143,12 @@ class Store:
             options["postgresql_readonly"] = not writing
         with self._told(), self.engine.connect() as fresh:
             connection = fresh.execution_options(**options)
-            with connection.begin():
-                yield connection
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                if self._closed.is_set() and not fresh.invalidated:
+                    fresh.detach()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
